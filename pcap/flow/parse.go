@@ -1,0 +1,247 @@
+package flow
+
+import (
+	"encoding/binary"
+
+	"github.com/sshark/sshark/pcap"
+)
+
+// TCP flags, as in the header's 14th byte (RFC 9293, 3.1).
+const (
+	FIN uint8 = 1 << iota
+	SYN
+	RST
+	PSH
+	ACK
+	URG
+)
+
+// Fragment describes an IP fragment (RFC 791, RFC 8200 4.5).
+type Fragment struct {
+	ID     uint32
+	Offset uint32 // in bytes
+	More   bool
+}
+
+// Header is what Parse reads from one packet. Offsets are into the packet's data.
+type Header struct {
+	Key       Key
+	Dir       Dir   // of this packet, in the key
+	Flags     uint8 // TCP
+	Truncated bool  // the capture cut the payload short
+	Fragments bool  // Fragment is valid: this is a part of an IP packet
+	Window    uint16
+	Seq, Ack  uint32
+	Network   int // where the innermost IP header begins
+	Transport int // where the transport header begins
+	Payload   int // where the payload begins
+	End       int // where it ends: padding behind the IP packet is left out
+	// WireEnd is where the payload would end had nothing been cut: WireEnd-End bytes are missing.
+	WireEnd  int
+	Fragment Fragment
+}
+
+// Data is the payload of the packet that was parsed, as far as it was captured.
+func (h *Header) Data(packet []byte) []byte { return packet[h.Payload:h.End] }
+
+// Limits on what tunnels may wrap: a hostile packet ends the search, it does not loop.
+const maxLayers = 16
+
+// Parse fills h from a packet. It reports false, with the zero Key, for what has no readable
+// IP header; such a packet is kept under the zero key of its interface.
+func (h *Header) Parse(link pcap.LinkType, b []byte) bool {
+	*h = Header{}
+	off, et, ok := linkLayer(link, b)
+	if !ok {
+		return false
+	}
+	found := false
+	for layer := 0; layer < maxLayers; layer++ {
+		switch et {
+		case etVLAN, etQinQ, etQinQOld:
+			if len(b) < off+4 {
+				return found
+			}
+			et = binary.BigEndian.Uint16(b[off+2:])
+			off += 4
+		case etMPLS, etMPLSMulti:
+			if off, et, ok = mpls(b, off); !ok {
+				return found
+			}
+		case etPPPoE:
+			if len(b) < off+8 || b[off] != 0x11 {
+				return found
+			}
+			et = pppType(binary.BigEndian.Uint16(b[off+6:]))
+			off += 8
+		case etTransEther: // NVGRE, GENEVE and VXLAN carry whole Ethernet frames
+			if len(b) < off+14 {
+				return found
+			}
+			et = binary.BigEndian.Uint16(b[off+12:])
+			off += 14
+		case etIPv4:
+			if !h.ipv4(b, off) {
+				return found
+			}
+			found = true
+		case etIPv6:
+			if !h.ipv6(b, off) {
+				return found
+			}
+			found = true
+		default:
+			return found
+		}
+		if et != etIPv4 && et != etIPv6 {
+			continue
+		}
+		if off, et, ok = h.tunnel(b); !ok {
+			break
+		}
+	}
+	if found {
+		h.transport(b)
+	}
+	return found
+}
+
+func (h *Header) ipv4(b []byte, off int) bool {
+	if len(b) < off+20 || b[off]>>4 != 4 {
+		return false
+	}
+	ip := b[off:]
+	hl := int(ip[0]&15) * 4
+	if hl < 20 || len(ip) < hl {
+		return false
+	}
+	total := int(binary.BigEndian.Uint16(ip[2:]))
+	if total < hl { // 0 with segmentation offload: the length did not fit or was left to the device
+		total = len(ip)
+	}
+	h.Network, h.Transport = off, off+hl
+	h.WireEnd = off + total
+	h.End = min(h.WireEnd, len(b))
+	frag := binary.BigEndian.Uint16(ip[6:])
+	h.Fragments = frag&0x3fff != 0
+	if h.Fragments {
+		h.Fragment = Fragment{uint32(binary.BigEndian.Uint16(ip[4:])), uint32(frag&0x1fff) * 8, frag&0x2000 != 0}
+	}
+	h.Key = Key{Proto: Proto(ip[9])}
+	h.Key.A[10], h.Key.A[11], h.Key.B[10], h.Key.B[11] = 0xff, 0xff, 0xff, 0xff
+	copy(h.Key.A[12:], ip[12:16])
+	copy(h.Key.B[12:], ip[16:20])
+	return true
+}
+
+// Next-header values of IPv6 extension headers (IANA, "IPv6 Extension Header Types").
+const (
+	nhHopByHop = 0
+	nhRouting  = 43
+	nhFragment = 44
+	nhAuth     = 51
+	nhDestOpts = 60
+	nhMobility = 135
+)
+
+func (h *Header) ipv6(b []byte, off int) bool {
+	if len(b) < off+40 || b[off]>>4 != 6 {
+		return false
+	}
+	ip := b[off:]
+	total := int(binary.BigEndian.Uint16(ip[4:])) + 40
+	if total == 40 { // jumbograms (BIG TCP) say 0
+		total = len(ip)
+	}
+	h.Network = off
+	h.WireEnd = off + total
+	h.End = min(h.WireEnd, len(b))
+	h.Fragments = false
+	next, l4 := ip[6], off+40
+	for n := 0; n < 8; n++ {
+		size := 0
+		switch next {
+		case nhHopByHop, nhRouting, nhDestOpts, nhMobility:
+			if len(b) < l4+8 {
+				return false
+			}
+			size = int(b[l4+1])*8 + 8
+		case nhAuth:
+			if len(b) < l4+8 {
+				return false
+			}
+			size = int(b[l4+1])*4 + 8
+		case nhFragment:
+			if len(b) < l4+8 {
+				return false
+			}
+			size = 8
+			f := binary.BigEndian.Uint16(b[l4+2:])
+			if f&0xfff9 != 0 {
+				h.Fragments = true
+				h.Fragment = Fragment{binary.BigEndian.Uint32(b[l4+4:]), uint32(f &^ 7), f&1 != 0}
+			}
+		}
+		if size == 0 {
+			break
+		}
+		next = b[l4]
+		l4 += size
+		if h.Fragments && h.Fragment.Offset > 0 {
+			break
+		}
+	}
+	if l4 > len(b) {
+		return false
+	}
+	h.Transport = l4
+	h.Key = Key{Proto: Proto(next)}
+	copy(h.Key.A[:], ip[8:24])
+	copy(h.Key.B[:], ip[24:40])
+	return true
+}
+
+// transport reads ports, puts the key in order and finds the payload.
+func (h *Header) transport(b []byte) {
+	h.Payload = min(h.Transport, h.End)
+	h.Truncated = h.WireEnd > h.End
+	whole := !h.Fragments || h.Fragment.Offset == 0
+	t := b[min(h.Transport, h.End):h.End]
+	if whole && len(t) >= 4 && (h.Key.Proto == TCP || h.Key.Proto == UDP || h.Key.Proto == SCTP) && !h.Fragments {
+		h.Key.PortA = binary.BigEndian.Uint16(t)
+		h.Key.PortB = binary.BigEndian.Uint16(t[2:])
+	}
+	h.Dir = h.Key.order()
+	if h.Fragments {
+		return
+	}
+	switch h.Key.Proto {
+	case TCP:
+		if len(t) < 20 {
+			return
+		}
+		hl := int(t[12]>>4) * 4
+		if hl < 20 {
+			h.Payload = h.End
+			return
+		}
+		h.Seq, h.Ack = binary.BigEndian.Uint32(t[4:]), binary.BigEndian.Uint32(t[8:])
+		h.Flags = t[13] & 0x3f
+		h.Window = binary.BigEndian.Uint16(t[14:])
+		h.Payload = min(h.Transport+hl, h.End)
+		h.WireEnd = max(h.WireEnd, h.Transport+hl)
+	case UDP:
+		if len(t) < 8 {
+			return
+		}
+		h.Payload = h.Transport + 8
+		// A UDP length shorter than the IP payload leaves padding behind (RFC 768).
+		if n := int(binary.BigEndian.Uint16(t[4:])); n >= 8 && h.Transport+n < h.WireEnd {
+			h.WireEnd = h.Transport + n
+			h.End = min(h.End, h.WireEnd)
+			h.Truncated = h.WireEnd > h.End
+		}
+	case SCTP:
+		h.Payload = min(h.Transport+12, h.End)
+	}
+}

@@ -1,0 +1,135 @@
+// Package query answers questions about packets: a time range and a filter go in; packets,
+// flows or calls come out, in time order. It is the on-demand dissection.
+//
+// Source is the one small interface that a file, a node's store, a node over gRPC and the
+// fleet all answer, so every command and the TUI are one code path. A Source is safe for
+// concurrent use. What it hands to a callback is borrowed until the callback returns; an
+// error from the callback ends the query and is returned as it is. A query ends within a
+// second of its context.
+package query
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/flow"
+)
+
+// Request is one question.
+type Request struct {
+	Since, Until int64  // ns since 1970 UTC, half open; Until 0: to the newest
+	Filter       string // as typed; "" matches all
+	// First and Last bound the answer to the oldest or newest that match, in time order
+	// either way; 0 is no bound. At most one of them is set, and Last not with Follow.
+	First, Last int
+	Follow      bool // go on with what comes in, from now on
+	Vantage     Vantage
+	// Bodies asks for the bodies of calls, up to this many bytes each; 0: none.
+	Bodies int
+	// Stream asks for the calls or packets of this flow only; 0: all.
+	Stream flow.ID
+}
+
+// Vantage says which sightings of a flow are told.
+type Vantage uint8
+
+// Auto tells a flow once, the server's side first; Both tells every sighting.
+const (
+	Auto Vantage = iota
+	Client
+	Server
+	Both
+)
+
+// Source answers questions. Each method returns a Report as soon as it answered at all, also
+// together with an error.
+type Source interface {
+	// Calls hands out calls in the order of their time. Calls that lasted longer than
+	// ReorderWindow may come late.
+	Calls(ctx context.Context, r *Request, each func(*dissect.Call) error) (*Report, error)
+	// Flows hands out flows that have a packet in the window, in the order of their first.
+	Flows(ctx context.Context, r *Request, each func(*dissect.Flow) error) (*Report, error)
+	// Packets hands out the packets of flows that match (that have a call that does, if the
+	// filter speaks of calls), and names before the first packet that they are for.
+	Packets(ctx context.Context, r *Request, out PacketSink) (*Report, error)
+	// Nodes says how each node is.
+	Nodes(ctx context.Context) ([]Node, *Report, error)
+}
+
+// PacketSink takes what a packet query finds.
+type PacketSink interface {
+	Packet(*pcap.Packet) error
+	Name(pcap.Name) error
+	// Flush is called when all that was found so far was handed over and the query waits
+	// for more (following).
+	Flush() error
+}
+
+// Report says how an answer came about, so that nothing is silently missing.
+type Report struct {
+	Nodes []NodeReport
+}
+
+// NodeReport is one node's part in an answer.
+type NodeReport struct {
+	Node    string
+	Missing string // why it did not answer (in full), "" if it did
+	Oldest  int64  // time of the oldest packet kept, 0: nothing kept
+	Newest  int64
+	Matched uint64   // what matched, before First and Last cut it
+	Dropped uint64   // packets lost in the window, as far as the node can tell
+	Lagged  uint64   // packets that a follower was too slow to see
+	Notes   []string // other things that the asker must know: a damaged segment, a truncated file
+}
+
+// Partial says whether a node is missing.
+func (r *Report) Partial() bool {
+	for i := range r.Nodes {
+		if r.Nodes[i].Missing != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Node is the state of one worker.
+type Node struct {
+	Name       string
+	State      string // "capturing", "reading" (a file), "degraded", "gone"
+	Problem    string // what is wrong, for a person; "" if nothing
+	Time       int64  // when this was read, ns
+	Stats      pcap.Stats
+	PacketRate float64 // per second, over the last seconds
+	ByteRate   float64
+	DropRate   float64
+	QueueDrops uint64 // lost between ring and disk
+	DiskDrops  uint64 // lost because the disk did not take them
+	Oldest     int64
+	Newest     int64
+	StoreUsed  uint64 // bytes
+	StoreLimit uint64 // bytes
+	Segments   int
+	Pods       []PodState
+}
+
+// PodState is what is captured of one pod.
+type PodState struct {
+	Pod        pcap.Pod
+	Interfaces []string
+	Problem    string // why it is not captured, "" if it is
+	Stats      pcap.Stats
+}
+
+// ReorderWindow is how long an answer is held back to keep time order.
+const ReorderWindow = 2 * time.Second
+
+// Errors that commands tell apart.
+var (
+	// ErrNoSuchFlow: nothing is kept of the flow that was asked for.
+	ErrNoSuchFlow = errors.New("no such flow")
+	// ErrStop ends a query early without being an error: return it from a callback.
+	ErrStop = errors.New("enough")
+)
