@@ -26,6 +26,8 @@ type Identity struct {
 	Node      string
 	DNS       string // the name that was asked for
 	Labels    map[string]string
+
+	Annotations map[string]string // of the pod
 }
 
 // Name is the best name: service, else pod or workload, else DNS name, else "".
@@ -82,6 +84,7 @@ func (s Side) String() string { return [...]string{"", "client", "server"}[s] }
 type Flow struct {
 	ID        flow.ID
 	Node      string // that captured it
+	NodeIP    netip.Addr
 	Transport flow.Proto
 	Client    Endpoint
 	Server    Endpoint

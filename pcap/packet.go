@@ -95,3 +95,12 @@ type Stats struct {
 	Filtered uint64 // left out on purpose: not a target
 	Bytes    uint64 // captured bytes of the stored ones
 }
+
+// Known says whether packets of this link type are parsed.
+func (l LinkType) Known() bool {
+	switch l {
+	case LinkNull, LinkEthernet, LinkPPP, 12, 14, LinkRaw, LinkLoop, LinkSLL, LinkIPv4, LinkIPv6, LinkSLL2:
+		return true
+	}
+	return false
+}

@@ -187,7 +187,7 @@ func (h *Header) ipv6(b []byte, off int) bool {
 		}
 		next = b[l4]
 		l4 += size
-		if h.Fragments && h.Fragment.Offset > 0 {
+		if h.Fragments { // what follows is put together first
 			break
 		}
 	}

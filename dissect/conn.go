@@ -1,0 +1,257 @@
+package dissect
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/sshark/sshark/dissect/stream"
+	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/flow"
+)
+
+// phase is what becomes of a flow's bytes.
+type phase uint8
+
+const (
+	probing  phase = iota // no protocol has claimed it yet
+	parsing               // one has
+	ignored               // none does: the flow goes on as bytes
+	done                  // closed
+	unwanted              // the asker does not want it
+)
+
+// conn is one flow in the hands of a worker. It receives the streams, in directions of the
+// key, and is the sink of the flow's parser.
+type conn struct {
+	w       *worker
+	flow    Flow
+	key     flow.Key
+	client  flow.Dir // which direction of the key is client to server
+	iface   *pcap.Interface
+	opened  bool // the opener is known from a SYN
+	tcp     stream.TCP
+	phase   phase
+	told    bool
+	fixed   bool // the ends no longer change
+	twin    bool // a server-side sighting of it was there
+	waiting bool
+
+	parser   Parser
+	seq      uint32
+	switched bool
+	next     string
+	rest     []byte
+	probe    prober
+	fins     [2]bool
+}
+
+// orient guesses which end is the client, from what headers tell.
+func (c *conn) orient(info *flow.Info) {
+	c.key = info.Key
+	switch info.Opener {
+	case flow.OpenerA, flow.OpenerB:
+		c.opened = true
+		c.client = flow.Dir(info.Opener - flow.OpenerA)
+	default:
+		// Servers have the lower port; the first to speak is the client if that says nothing.
+		c.client = flow.AtoB
+		if info.Opener == flow.OpenerBGuess {
+			c.client = flow.BtoA
+		}
+		a, b := info.Key.PortA, info.Key.PortB
+		if a != b && (a < 1024 || b < 1024 || info.Key.Proto == flow.TCP) {
+			c.client = flow.AtoB
+			if a < b {
+				c.client = flow.BtoA
+			}
+		}
+	}
+	c.ends()
+}
+
+// ends fills in who the flow is between.
+func (c *conn) ends() {
+	f := &c.flow
+	f.Client.Addr, f.Server.Addr = c.key.Addr(c.client), c.key.Addr(c.client.Other())
+	own := ownEnd(c.iface, f.Client.Addr.Addr(), f.Server.Addr.Addr())
+	f.Vantage = own
+	f.Client.Identity, f.Server.Identity = c.identity(&f.Client, own == SideClient), c.identity(&f.Server, own == SideServer)
+	if own == SideServer && f.Client.Identity == nil && f.Client.Addr.Addr() == f.Server.Addr.Addr() {
+		f.Client.Identity = f.Server.Identity // a pod that talks to itself
+	}
+	c.w.pair(c)
+}
+
+// ownEnd says which end of a flow the interface belongs to. A pod that talks to itself is
+// seen as the server.
+func ownEnd(i *pcap.Interface, client, server netip.Addr) Side {
+	side := SideUnknown
+	for _, p := range i.Addrs {
+		switch p.Addr() {
+		case server:
+			return SideServer
+		case client:
+			side = SideClient
+		}
+	}
+	return side
+}
+
+func (c *conn) identity(e *Endpoint, own bool) *Identity {
+	var id *Identity
+	if c.w.o.Resolve != nil {
+		id = c.w.o.Resolve(e.Addr.Addr(), c.flow.First)
+	}
+	if own && c.iface.Pod.Name != "" && (id == nil || id.Pod != c.iface.Pod.Name || id.Namespace != c.iface.Pod.Namespace) {
+		return &Identity{Namespace: c.iface.Pod.Namespace, Pod: c.iface.Pod.Name, PodUID: c.iface.Pod.UID, Node: c.iface.Node}
+	}
+	return id
+}
+
+// turn makes the other end the client.
+func (c *conn) turn() {
+	f := &c.flow
+	c.w.unpair(c)
+	c.client = c.client.Other()
+	f.Packets[0], f.Packets[1] = f.Packets[1], f.Packets[0]
+	f.Bytes[0], f.Bytes[1] = f.Bytes[1], f.Bytes[0]
+	f.Payload[0], f.Payload[1] = f.Payload[1], f.Payload[0]
+	f.Lost[0], f.Lost[1] = f.Lost[1], f.Lost[0]
+	c.ends()
+}
+
+// flags notes how a connection ends.
+func (c *conn) flags(h *flow.Header) {
+	switch {
+	case h.Flags&flow.RST != 0:
+		c.flow.State = Reset
+	case h.Flags&flow.FIN != 0:
+		c.fins[h.Dir] = true
+		if c.fins[0] && c.fins[1] && c.flow.State != Reset {
+			c.flow.State = Closed
+		}
+	}
+}
+
+// maybeDone ends the dissection of a connection that is over.
+func (c *conn) maybeDone(h *flow.Header) {
+	if h.Flags&flow.RST != 0 || c.tcp.Finished() {
+		c.finish()
+	}
+}
+
+// finish hands on what is held and closes the parser.
+func (c *conn) finish() {
+	if c.phase == done {
+		return
+	}
+	c.tcp.Close(c.w.clock, c)
+	if c.phase == probing {
+		c.probe.settle(c)
+	}
+	c.closeParser()
+	c.fixed = true
+	c.phase = done
+	c.probe = prober{}
+}
+
+func (c *conn) closeParser() {
+	if c.parser != nil {
+		p := c.parser
+		c.parser = nil
+		p.Close(Stamp{Time: c.flow.Last})
+	}
+}
+
+// Data takes the next bytes of one direction of the key.
+func (c *conn) Data(d flow.Dir, b []byte, time int64) {
+	c.flow.Payload[d^c.client] += uint64(len(b))
+	switch c.phase {
+	case parsing:
+		c.feed(d^c.client, b, time)
+	case probing:
+		c.probe.data(c, d, b, time)
+	}
+}
+
+// Gap takes word of missing bytes of one direction of the key.
+func (c *conn) Gap(d flow.Dir, n int64, time int64) {
+	c.flow.Lost[d^c.client] += uint64(n)
+	switch c.phase {
+	case parsing:
+		if err := c.parser.Gap(d^c.client, n, Stamp{Time: time}); err != nil {
+			c.giveUp(err)
+		}
+	case probing:
+		c.probe.gap(c, d, n, time)
+	}
+}
+
+// feed gives the parser bytes, direction 0 being client to server.
+func (c *conn) feed(d flow.Dir, b []byte, time int64) {
+	err := c.parser.Data(d, b, Stamp{Time: time})
+	if err != nil {
+		c.giveUp(err)
+		return
+	}
+	if c.switched {
+		c.change(d, time)
+	}
+}
+
+// giveUp lets a flow go on as bytes. A parser that knows it was wrong says ErrNotMine; any
+// other error ends the dissection of the flow in the same way.
+func (c *conn) giveUp(err error) {
+	c.closeParser()
+	if errors.Is(err, ErrNotMine) && c.seq == 0 {
+		c.flow.Protocol = nil
+	}
+	c.phase = ignored
+}
+
+// change goes on with another protocol in the same stream.
+func (c *conn) change(d flow.Dir, time int64) {
+	c.switched = false
+	rest := c.rest
+	c.rest = nil
+	c.closeParser()
+	c.phase = probing
+	c.probe = prober{changed: true}
+	if p := c.w.byName[c.next]; p != nil {
+		c.claim(p, false)
+		if len(rest) > 0 {
+			c.feed(d, rest, time)
+		}
+		return
+	}
+	if len(rest) > 0 {
+		c.probe.data(c, d^c.client, rest, time)
+	}
+}
+
+// claim gives the flow to a protocol.
+func (c *conn) claim(p *Protocol, swap bool) {
+	if swap && !c.fixed {
+		c.turn()
+	}
+	c.fixed = true
+	c.flow.Protocol = p
+	c.phase = parsing
+	c.parser = p.New(&c.flow, c)
+}
+
+// Call is the sink's: it completes a call and hands it over.
+func (c *conn) Call(call *Call) {
+	c.seq++
+	if c.w.repeated(c) {
+		return
+	}
+	call.Flow, call.Protocol, call.Seq = &c.flow, c.flow.Protocol, c.seq
+	c.w.handler.Call(call)
+}
+
+// Bodies is the sink's.
+func (c *conn) Bodies() (int, bool) { return c.w.o.Bodies, c.w.o.Bodies > 0 }
+
+// Switch is the sink's.
+func (c *conn) Switch(next string, rest []byte) { c.switched, c.next, c.rest = true, next, rest }

@@ -1,0 +1,194 @@
+package dissect
+
+import (
+	"net/netip"
+	"runtime"
+	"sync"
+
+	"github.com/sshark/sshark/dissect/stream"
+	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/flow"
+)
+
+// Options of an Engine.
+type Options struct {
+	Protocols []*Protocol
+	Workers   int // goroutines that dissect, 0: one for each processor, two at most
+	MaxFlows  int // flows that are remembered at once, 0: 500,000
+	Held      int // bytes of early segments held in all, 0: 64 MiB
+	Bodies    int // bytes of each body that calls keep, 0: none
+	// Once leaves out what was seen at the client's side of a flow that was seen at the
+	// server's side too.
+	Once bool
+	// Resolve says who an address was; nil, or a nil answer: unknown. It is called from all
+	// workers, once for each end of a flow.
+	Resolve func(addr netip.Addr, at int64) *Identity
+	// Select says whether a flow can matter, before any payload is read; nil: all do. The
+	// flow's ends are known, or guessed if it was not seen to open.
+	Select func(f *Flow, info *flow.Info) bool
+	// Handler makes what takes the calls of one worker.
+	Handler func(worker int) Handler
+}
+
+// Handler takes what one worker finds, in that worker's goroutine. Calls and flows are
+// borrowed until the method returns; Flow.ID, Node, Transport, Client, Server and Vantage may
+// be read by anybody for as long as wanted, since they no longer change.
+type Handler interface {
+	Call(c *Call)
+	// FlowEnd tells a flow when it was closed, was idle for long, or the input ended.
+	FlowEnd(f *Flow)
+	// Batch is called after each batch of packets, also an empty one, so that the workers'
+	// results can be put together in the order of the input.
+	Batch()
+}
+
+// Batches are handed to the workers when they hold this much.
+const (
+	batchBytes   = 256 << 10
+	batchPackets = 4096
+)
+
+// item is one packet in a batch, with its bytes in the batch's memory.
+type item struct {
+	packet pcap.Packet
+	header flow.Header
+	info   *flow.Info
+	off, n int
+}
+
+type batch struct {
+	data  []byte
+	items []item
+	last  bool
+}
+
+// Engine reassembles and dissects what it is fed. Workers share the flows by the hash of
+// their keys, so the order of the calls of one flow, and of the two sightings of one, is that
+// of the packets, and the same input gives the same output in every run.
+//
+// Packet, Flush and Close are called from one goroutine.
+type Engine struct {
+	workers []*worker
+	filling []*batch
+	in      []chan *batch
+	free    chan *batch
+	done    sync.WaitGroup
+	defrag  stream.Fragments
+	scratch flow.Header
+}
+
+// NewEngine starts the workers; Close ends them.
+func NewEngine(o Options) *Engine {
+	if o.Workers <= 0 {
+		o.Workers = min(2, runtime.GOMAXPROCS(0))
+	}
+	if o.MaxFlows <= 0 {
+		o.MaxFlows = 500_000
+	}
+	if o.Held <= 0 {
+		o.Held = 64 << 20
+	}
+	e := &Engine{free: make(chan *batch, 8*o.Workers)}
+	for i := range o.Workers {
+		w := newWorker(&o, o.Handler(i))
+		in := make(chan *batch, 2)
+		e.workers = append(e.workers, w)
+		e.in = append(e.in, in)
+		e.filling = append(e.filling, e.newBatch())
+		e.done.Add(1)
+		go func() {
+			defer e.done.Done()
+			for b := range in {
+				w.batch(b)
+				e.recycle(b)
+			}
+		}()
+	}
+	return e
+}
+
+func (e *Engine) newBatch() *batch {
+	select {
+	case b := <-e.free:
+		return b
+	default:
+		return &batch{data: make([]byte, 0, batchBytes), items: make([]item, 0, 512)}
+	}
+}
+
+func (e *Engine) recycle(b *batch) {
+	// A superpacket may have made it grow; that memory is not kept.
+	if cap(b.data) > 2*batchBytes {
+		b.data = make([]byte, 0, batchBytes)
+	}
+	clear(b.items)
+	b.data, b.items, b.last = b.data[:0], b.items[:0], false
+	select {
+	case e.free <- b:
+	default:
+	}
+}
+
+// Packet feeds one packet; its bytes are copied. info is the flow that it belongs to, for a
+// source that knows (a store); with nil the engine finds out.
+func (e *Engine) Packet(p *pcap.Packet, info *flow.Info) {
+	h := &e.scratch
+	h.Parse(p.Iface.Link, p.Data)
+	if h.Fragments {
+		e.fragment(p, h)
+		return
+	}
+	e.add(p, h, p.Data, info)
+}
+
+// fragment counts a part of a packet to the flow of what it completes; parts that complete
+// nothing are not dissected.
+func (e *Engine) fragment(p *pcap.Packet, h *flow.Header) {
+	whole := e.defrag.Add(p.Data, h, p.Iface.Vantage, p.Time)
+	if whole == nil || !h.Parse(pcap.LinkRaw, whole) || h.Fragments {
+		return
+	}
+	e.add(p, h, whole, nil)
+}
+
+func (e *Engine) add(p *pcap.Packet, h *flow.Header, data []byte, info *flow.Info) {
+	n := int(h.Key.Hash() >> 32 % uint64(len(e.workers)))
+	b := e.filling[n]
+	off := len(b.data)
+	b.data = append(b.data, data...)
+	b.items = append(b.items, item{packet: *p, header: *h, info: info, off: off, n: len(data)})
+	if len(b.data) >= batchBytes-65536 || len(b.items) >= batchPackets {
+		e.Flush()
+	}
+}
+
+// Flush hands what was fed so far to the workers; it does not wait for them.
+func (e *Engine) Flush() {
+	for i, b := range e.filling {
+		e.in[i] <- b
+		e.filling[i] = e.newBatch()
+	}
+}
+
+// Close tells the end of the input: what is held is handed on, all flows end, and the workers
+// with them. It waits until the handlers have seen it all.
+func (e *Engine) Close() {
+	for i, b := range e.filling {
+		b.last = true
+		e.in[i] <- b
+		close(e.in[i])
+	}
+	e.done.Wait()
+}
+
+// Incomplete is the number of fragmented packets whose parts were not all there.
+func (e *Engine) Incomplete() uint64 { return e.defrag.Lost() }
+
+// Faults is the number of flows that were given up because a parser panicked, which none
+// should.
+func (e *Engine) Faults() (n uint64) {
+	for _, w := range e.workers {
+		n += w.faults.Load()
+	}
+	return n
+}

@@ -1,0 +1,277 @@
+package dissect
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/flow"
+)
+
+// The tests' protocol: the client says "Q text\n", the server "A text\n"; "UP\n" switches.
+type line struct {
+	sink    Sink
+	rest    [2][]byte
+	pending []*Call
+}
+
+type text string
+
+func (t text) AppendSummary(b []byte) []byte { return append(b, t...) }
+func (t text) AppendStatus(b []byte) []byte  { return b }
+func (t text) AppendFields(b []byte) []byte  { return b }
+func (t text) Body(int) *Body                { return nil }
+
+func (l *line) Data(d flow.Dir, b []byte, at Stamp) error {
+	l.rest[d] = append(l.rest[d], b...)
+	for {
+		s, after, ok := bytes.Cut(l.rest[d], []byte("\n"))
+		if !ok {
+			return nil
+		}
+		switch {
+		case d == 0 && bytes.HasPrefix(s, []byte("Q ")):
+			l.pending = append(l.pending, &Call{Time: at.Time, RequestEnd: at.Time, Message: text(s[2:])})
+		case d == 1 && bytes.HasPrefix(s, []byte("A ")) && len(l.pending) > 0:
+			c := l.pending[0]
+			l.pending = l.pending[1:]
+			c.ResponseStart, c.ResponseEnd = at.Time, at.Time
+			l.sink.Call(c)
+		case string(s) == "UP":
+			l.sink.Switch("", after)
+			return nil
+		default:
+			return ErrNotMine
+		}
+		l.rest[d] = after
+	}
+}
+
+func (l *line) Gap(flow.Dir, int64, Stamp) error { return nil }
+
+func (l *line) Close(Stamp) {
+	for _, c := range l.pending {
+		l.sink.Call(c)
+	}
+}
+
+func protocol(name, request, response string) *Protocol {
+	return &Protocol{Name: name, Title: name, Transport: []flow.Proto{flow.TCP, flow.UDP},
+		Detect: func(p *Probe) Verdict {
+			for d := range p.Data {
+				switch b := p.Data[d]; {
+				case bytes.HasPrefix(b, []byte(request)):
+					p.Swap = d == 1
+					return Yes
+				case bytes.HasPrefix(b, []byte(response)):
+					p.Swap = d == 0
+					return Yes
+				case len(b) > 0 && len(b) < 2:
+					return Unsure
+				}
+			}
+			return No
+		},
+		New: func(_ *Flow, sink Sink) Parser { return &line{sink: sink} }}
+}
+
+// wire writes packets as the tests need them.
+type wire struct {
+	t       int64
+	packets []pcap.Packet
+	iface   *pcap.Interface
+}
+
+var (
+	client = netip.MustParseAddrPort("10.0.0.1:40000")
+	server = netip.MustParseAddrPort("10.0.0.2:7")
+)
+
+// tcp adds a packet at the time of the wire; the clock goes on by a millisecond.
+func (w *wire) tcp(src, dst netip.AddrPort, seq, ack uint32, flags uint8, payload string) *wire {
+	b := make([]byte, 40, 40+len(payload))
+	b[0], b[8], b[9] = 0x45, 64, 6
+	binary.BigEndian.PutUint16(b[2:], uint16(40+len(payload)))
+	copy(b[12:], src.Addr().AsSlice())
+	copy(b[16:], dst.Addr().AsSlice())
+	binary.BigEndian.PutUint16(b[20:], src.Port())
+	binary.BigEndian.PutUint16(b[22:], dst.Port())
+	binary.BigEndian.PutUint32(b[24:], seq)
+	binary.BigEndian.PutUint32(b[28:], ack)
+	b[32], b[33] = 0x50, flags
+	w.t += 1e6
+	iface := w.iface
+	if iface == nil {
+		iface = &pcap.Interface{Link: pcap.LinkRaw}
+		w.iface = iface
+	}
+	w.packets = append(w.packets, pcap.Packet{Time: w.t, Data: append(b, payload...), Length: uint32(40 + len(payload)), Iface: iface})
+	return w
+}
+
+// results gathers what an engine tells, safe for both workers.
+type results struct {
+	mu    sync.Mutex
+	calls []string
+	flows []Flow
+}
+
+func (r *results) Call(c *Call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, answered := c.Elapsed()
+	r.calls = append(r.calls, fmt.Sprintf("%s %s>%s %s %v", c.Protocol.Name, c.Src().Display(), c.Dst().Display(), c.Message.AppendSummary(nil), answered))
+}
+
+func (r *results) FlowEnd(f *Flow) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.flows = append(r.flows, *f)
+}
+func (r *results) Batch() {}
+
+func run(o Options, packets []pcap.Packet) *results {
+	r := &results{}
+	o.Handler = func(int) Handler { return r }
+	if o.Protocols == nil {
+		o.Protocols = []*Protocol{protocol("line", "Q ", "A ")}
+	}
+	e := NewEngine(o)
+	for i := range packets {
+		e.Packet(&packets[i], nil)
+	}
+	e.Close()
+	return r
+}
+
+const (
+	syn    = flow.SYN
+	ack    = flow.ACK
+	synack = flow.SYN | flow.ACK
+	fin    = flow.FIN | flow.ACK
+)
+
+// open is a handshake; both sides' bytes begin at 101 and 201.
+func (w *wire) open() *wire {
+	return w.tcp(client, server, 100, 0, syn, "").tcp(server, client, 200, 101, synack, "").tcp(client, server, 101, 201, ack, "")
+}
+
+func TestEngine(t *testing.T) {
+	both := []*Protocol{protocol("line", "Q ", "A "), protocol("other", "X ", "Y ")}
+	both[1].New = func(_ *Flow, sink Sink) Parser { return &line{sink: sink} }
+	cases := map[string]struct {
+		packets []pcap.Packet
+		want    []string
+	}{
+		"a call": {new(wire).open().tcp(client, server, 101, 201, ack, "Q hi\n").tcp(server, client, 201, 106, ack, "A hi\n").packets,
+			[]string{"line 10.0.0.1>10.0.0.2 hi true"}},
+		"no answer": {new(wire).open().tcp(client, server, 101, 201, ack, "Q hi\n").packets,
+			[]string{"line 10.0.0.1>10.0.0.2 hi false"}},
+		"byte by byte": {new(wire).open().tcp(client, server, 101, 201, ack, "Q").tcp(client, server, 102, 201, ack, " hi\n").tcp(server, client, 201, 106, ack, "A hi\n").packets,
+			[]string{"line 10.0.0.1>10.0.0.2 hi true"}},
+		"the answer's side is told by content": {new(wire).tcp(server, client, 300, 200, ack, "Q odd\n").tcp(client, server, 200, 306, ack, "A odd\n").packets,
+			[]string{"line 10.0.0.2>10.0.0.1 odd true"}},
+		"from the middle": {new(wire).tcp(client, server, 101, 201, ack, "rest of something\n").tcp(server, client, 201, 119, ack, "more of it\n").
+			tcp(client, server, 119, 212, ack, "Q hi\n").tcp(server, client, 212, 124, ack, "A hi\n").packets,
+			[]string{"line 10.0.0.1>10.0.0.2 hi true"}},
+		"nobody's": {new(wire).open().tcp(client, server, 101, 201, ack, "something\n").tcp(client, server, 111, 201, ack, "Q hi\n").packets, nil},
+		"a switch": {new(wire).open().tcp(client, server, 101, 201, ack, "Q hi\nUP\nQ a").tcp(client, server, 112, 201, ack, "gain\n").tcp(server, client, 201, 117, ack, "A again\n").packets,
+			[]string{"line 10.0.0.1>10.0.0.2 hi false", "line 10.0.0.1>10.0.0.2 again true"}},
+		"given up": {new(wire).open().tcp(client, server, 101, 201, ack, "Q hi\nnonsense\nQ ho\n").packets,
+			[]string{"line 10.0.0.1>10.0.0.2 hi false"}},
+		"out of order": {new(wire).open().tcp(client, server, 103, 201, ack, "hi\n").tcp(client, server, 101, 201, ack, "Q ").tcp(server, client, 201, 106, ack, "A hi\n").packets,
+			[]string{"line 10.0.0.1>10.0.0.2 hi true"}},
+		"one port, two connections": {new(wire).open().tcp(client, server, 101, 201, ack, "Q one\n").tcp(client, server, 107, 201, flow.RST, "").
+			tcp(client, server, 900, 0, syn, "").tcp(client, server, 901, 201, ack, "Q two\n").packets,
+			[]string{"line 10.0.0.1>10.0.0.2 one false", "line 10.0.0.1>10.0.0.2 two false"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := run(Options{Protocols: both}, c.packets)
+			if !slices.Equal(got.calls, c.want) {
+				t.Errorf("got  %s\nwant %s", strings.Join(got.calls, "\n     "), strings.Join(c.want, "\n     "))
+			}
+		})
+	}
+}
+
+// A flow that is seen at both ends is told once, from the server's side.
+func TestOnce(t *testing.T) {
+	a := &pcap.Interface{Name: "eth0", Link: pcap.LinkRaw, Pod: pcap.Pod{Name: "shop"}, Vantage: 1, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}}
+	b := &pcap.Interface{Name: "eth0", Link: pcap.LinkRaw, Pod: pcap.Pod{Name: "cart"}, Vantage: 2, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/24")}}
+	w := new(wire).open().tcp(client, server, 101, 201, ack, "Q hi\n").tcp(server, client, 201, 106, ack, "A hi\n").tcp(client, server, 106, 206, fin, "").tcp(server, client, 206, 107, fin, "")
+	var packets []pcap.Packet
+	for _, p := range w.packets {
+		first, second := a, b
+		if bytes.Equal(p.Data[12:16], server.Addr().AsSlice()) {
+			first, second = b, a
+		}
+		p.Iface = first
+		packets = append(packets, p)
+		p.Iface = second
+		p.Time += 1000
+		packets = append(packets, p)
+	}
+	for _, once := range []bool{true, false} {
+		got := run(Options{Once: once}, packets)
+		want := 1
+		if !once {
+			want = 2
+		}
+		if len(got.calls) != want || len(got.flows) != want {
+			t.Fatalf("once %v: %d calls, %d flows, want %d", once, len(got.calls), len(got.flows), want)
+		}
+		f := got.flows[0]
+		if once && (f.Vantage != SideServer || f.Server.Display() != "cart" || f.State != Closed) {
+			t.Errorf("it is told as %+v", f)
+		}
+	}
+}
+
+// The same input gives the same output, and what the flows counted is what was fed.
+func TestFlows(t *testing.T) {
+	w := new(wire).open().tcp(client, server, 101, 201, ack, "Q hi\n").tcp(client, server, 110, 201, ack, "lost\n")
+	got := run(Options{}, w.packets)
+	if len(got.flows) != 1 {
+		t.Fatalf("%d flows", len(got.flows))
+	}
+	f := got.flows[0]
+	if f.Packets != [2]uint64{4, 1} || f.Lost[0] != 4 || f.Payload[0] != 10 || f.Client.Addr != client || f.State != InProgress || f.Protocol.Name != "line" {
+		t.Errorf("got %+v", f)
+	}
+}
+
+func TestSelect(t *testing.T) {
+	w := new(wire).open().tcp(client, server, 101, 201, ack, "Q hi\n")
+	got := run(Options{Select: func(f *Flow, _ *flow.Info) bool { return f.Server.Addr.Port() != 7 }}, w.packets)
+	if len(got.calls)+len(got.flows) > 0 {
+		t.Errorf("an unwanted flow is told: %v %v", got.calls, got.flows)
+	}
+}
+
+func BenchmarkEngine(b *testing.B) {
+	const conns = 64
+	w := &wire{}
+	for i := range conns {
+		c := netip.AddrPortFrom(client.Addr(), uint16(10000+i))
+		w.tcp(c, server, 100, 0, syn, "").tcp(server, c, 200, 101, synack, "")
+		for n := range uint32(100) {
+			w.tcp(c, server, 101+n*5, 201+n*5, ack, "Q hi\n").tcp(server, c, 201+n*5, 106+n*5, ack, "A hi\n")
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		e := NewEngine(Options{Protocols: []*Protocol{protocol("line", "Q ", "A ")}, Handler: func(int) Handler { return &results{} }})
+		for i := range w.packets {
+			e.Packet(&w.packets[i], nil)
+		}
+		e.Close()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(w.packets)), "ns/packet")
+}

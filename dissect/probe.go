@@ -1,0 +1,169 @@
+package dissect
+
+import (
+	"github.com/sshark/sshark/pcap/flow"
+)
+
+// How often detection starts over on a flow whose beginning was not seen: at each change of
+// direction, since that is where messages begin; and on the first datagrams of a flow.
+const (
+	maxProbes    = 32
+	maxDatagrams = 4
+)
+
+// piece is a stretch of buffered bytes, or a gap, in the order of arrival.
+type piece struct {
+	d    flow.Dir
+	gap  int64 // -1: bytes
+	n    int
+	time int64
+}
+
+// prober holds the beginning of a flow until a protocol claims it or none can.
+type prober struct {
+	buf     [2][]byte
+	pieces  []piece
+	last    flow.Dir
+	started bool
+	gapped  [2]bool
+	waiting bool // for a change of direction
+	changed bool // the flow spoke another protocol before
+	tries   uint16
+}
+
+// data shows bytes to the protocols, direction d of the key.
+func (p *prober) data(c *conn, d flow.Dir, b []byte, time int64) {
+	if c.flow.Transport != flow.TCP {
+		p.datagram(c, d, b, time)
+		return
+	}
+	if p.waiting && d == p.last && c.flow.Packets[d.Other()^c.client] > 0 {
+		return
+	}
+	if p.started && d != p.last && p.full(d.Other()) {
+		p.restart()
+	}
+	p.started, p.last, p.waiting = true, d, false
+	p.buf[d] = append(p.buf[d], b...)
+	p.pieces = append(p.pieces, piece{d: d, gap: -1, n: len(b), time: time})
+	switch proto, swap, verdict := p.ask(c); verdict {
+	case Yes:
+		p.claimed(c, proto, swap)
+	case No:
+		p.failed(c)
+	case Unsure:
+		if p.full(0) && p.full(1) || len(p.pieces) > 256 || len(p.buf[d]) > 64<<10 {
+			p.failed(c)
+		}
+	}
+}
+
+// full says that detection has been shown all that it may see of a side.
+func (p *prober) full(d flow.Dir) bool { return len(p.buf[d]) >= ProbeSize }
+
+// gap: what follows is not the beginning of anything known.
+func (p *prober) gap(c *conn, d flow.Dir, n int64, time int64) {
+	if p.started {
+		p.failed(c)
+	}
+	if c.phase == probing {
+		p.gapped[d] = true
+		p.pieces = append(p.pieces, piece{d: d, gap: n, time: time})
+	}
+}
+
+// ask goes through the protocols in their order. The first Yes wins; as long as one that
+// stands before it is unsure, the flow waits.
+func (p *prober) ask(c *conn) (*Protocol, bool, Verdict) {
+	probe := Probe{Transport: c.flow.Transport, Opened: c.opened}
+	for d := range flow.Dir(2) {
+		b := p.buf[d^c.client]
+		probe.Data[d] = b[:min(len(b), ProbeSize)]
+		probe.FromStart[d] = c.opened && !p.gapped[d^c.client] && !p.changed
+		probe.Ports[d] = c.key.Addr(d ^ c.client).Port()
+	}
+	verdict := No
+	for _, proto := range c.w.byProto[c.flow.Transport] {
+		probe.Swap = false
+		switch proto.Detect(&probe) {
+		case Yes:
+			if verdict == No {
+				return proto, probe.Swap, Yes
+			}
+			return nil, false, Unsure
+		case Unsure:
+			verdict = Unsure
+		}
+	}
+	return nil, false, verdict
+}
+
+// claimed replays what was held to the parser.
+func (p *prober) claimed(c *conn, proto *Protocol, swap bool) {
+	held := *p
+	*p = prober{changed: p.changed}
+	c.claim(proto, swap)
+	var off [2]int
+	for _, x := range held.pieces {
+		if x.gap >= 0 {
+			if c.phase == parsing {
+				if err := c.parser.Gap(x.d^c.client, x.gap, Stamp{Time: x.time}); err != nil {
+					c.giveUp(err)
+				}
+			}
+			continue
+		}
+		b := held.buf[x.d][off[x.d] : off[x.d]+x.n]
+		off[x.d] += x.n
+		switch c.phase {
+		case parsing:
+			c.feed(x.d^c.client, b, x.time)
+		case probing: // the parser has switched
+			c.probe.data(c, x.d, b, x.time)
+		}
+	}
+}
+
+// failed lets the flow go on as bytes, unless its beginning is missing: then the next change
+// of direction may be the beginning of a message.
+func (p *prober) failed(c *conn) {
+	if p.tries >= maxProbes || c.opened && !p.gapped[0] && !p.gapped[1] {
+		c.phase = ignored
+		*p = prober{}
+		return
+	}
+	p.restart()
+	p.waiting = true
+}
+
+// restart forgets what was shown so far: what follows is in the middle of the streams.
+func (p *prober) restart() {
+	*p = prober{buf: [2][]byte{p.buf[0][:0], p.buf[1][:0]}, pieces: p.pieces[:0], last: p.last,
+		tries: p.tries + 1, gapped: [2]bool{true, true}, changed: p.changed}
+}
+
+// datagram shows each of the first datagrams by itself.
+func (p *prober) datagram(c *conn, d flow.Dir, b []byte, time int64) {
+	p.buf[d] = b
+	p.buf[d.Other()] = nil
+	proto, swap, verdict := p.ask(c)
+	p.buf[d] = nil
+	if verdict == Yes {
+		c.claim(proto, swap)
+		c.feed(d^c.client, b, time)
+		return
+	}
+	if p.tries++; p.tries >= maxDatagrams {
+		c.phase = ignored
+	}
+}
+
+// settle decides with what there is, at the flow's end.
+func (p *prober) settle(c *conn) {
+	if len(p.buf[0])+len(p.buf[1]) == 0 || c.flow.Transport != flow.TCP {
+		return
+	}
+	if proto, swap, verdict := p.ask(c); verdict == Yes {
+		p.claimed(c, proto, swap)
+	}
+}

@@ -1,0 +1,200 @@
+package dissect
+
+import (
+	"sync/atomic"
+
+	"github.com/sshark/sshark/dissect/stream"
+	"github.com/sshark/sshark/pcap/flow"
+)
+
+// worker dissects its share of the flows.
+type worker struct {
+	o       *Options
+	handler Handler
+	byProto map[flow.Proto][]*Protocol
+	byName  map[string]*Protocol
+	pool    *stream.Pool
+	flows   *flow.Tracker[*conn]
+	known   map[flow.ID]*conn      // flows that the source identified
+	pairs   map[flow.Key]*[3]*conn // sightings of a flow by Side, if flows are told once
+	clock   int64                  // time of the packet in hand
+	current *conn                  // its flow
+	faults  atomic.Uint64
+	unsure  []*conn // streams whose beginning waits for more packets
+}
+
+func newWorker(o *Options, h Handler) *worker {
+	w := &worker{o: o, handler: h, byProto: map[flow.Proto][]*Protocol{}, byName: map[string]*Protocol{},
+		pool:  stream.NewPool(o.Held/o.Workers, 4<<20),
+		known: map[flow.ID]*conn{}, pairs: map[flow.Key]*[3]*conn{}}
+	for _, p := range o.Protocols {
+		w.byName[p.Name] = p
+		for _, t := range p.Transport {
+			w.byProto[t] = append(w.byProto[t], p)
+		}
+	}
+	w.flows = flow.NewTracker(o.MaxFlows/o.Workers, func(e *flow.Entry[*conn]) { w.end(e.Value) })
+	return w
+}
+
+func (w *worker) batch(b *batch) {
+	for n := 0; n < len(b.items); {
+		n = w.packets(b, n)
+	}
+	// What is held only for want of an earlier packet is not held for ever.
+	for i, c := range w.unsure {
+		c.tcp.Settle(c)
+		c.waiting = false
+		w.unsure[i] = nil
+	}
+	w.unsure = w.unsure[:0]
+	if b.last {
+		w.flows.Each(func(e *flow.Entry[*conn]) { w.end(e.Value) })
+		for _, c := range w.known {
+			w.end(c)
+		}
+	}
+	w.handler.Batch()
+}
+
+// packets dissects a batch from its nth packet on. Should a parser panic, its flow is given
+// up, and counted, and the next packet is the one to go on with.
+func (w *worker) packets(b *batch, n int) (next int) {
+	defer func() {
+		if recover() == nil {
+			return
+		}
+		w.faults.Add(1)
+		if c := w.current; c != nil {
+			c.parser, c.phase = nil, ignored
+		}
+		next = n + 1
+	}()
+	for ; n < len(b.items); n++ {
+		it := &b.items[n]
+		w.packet(it, b.data[it.off:it.off+it.n])
+	}
+	return n
+}
+
+func (w *worker) packet(it *item, data []byte) {
+	p, h := &it.packet, &it.header
+	w.clock = p.Time
+	c := w.conn(it)
+	w.current = c
+	d := h.Dir ^ c.client
+	f := &c.flow
+	f.Last = max(f.Last, p.Time)
+	f.Packets[d]++
+	f.Bytes[d] += uint64(p.Length)
+	if f.State == Open && f.Packets[0] > 0 && f.Packets[1] > 0 {
+		f.State = InProgress
+	}
+	if c.phase == done || c.phase == unwanted {
+		c.flags(h)
+		return
+	}
+	payload := h.Data(data)
+	if h.Key.Proto != flow.TCP {
+		if len(payload) > 0 && h.Key.Proto != 0 {
+			c.Data(h.Dir, payload, p.Time)
+		}
+		return
+	}
+	c.tcp.Segment(h, h.Dir, payload, uint32(h.WireEnd-h.End), p.Time, c)
+	if !c.waiting && len(payload) > 0 && !c.tcp.FromStart(h.Dir) {
+		c.waiting = true
+		w.unsure = append(w.unsure, c)
+	}
+	c.flags(h)
+	if h.Flags&(flow.FIN|flow.RST) != 0 || c.flow.State == Closed {
+		c.maybeDone(h)
+	}
+}
+
+// conn is the worker's state of the packet's flow.
+func (w *worker) conn(it *item) *conn {
+	if it.info != nil {
+		c := w.known[it.info.ID]
+		if c == nil {
+			c = w.open(it, it.info)
+			w.known[it.info.ID] = c
+		}
+		return c
+	}
+	e, fresh := w.flows.Packet(&it.packet, &it.header)
+	if fresh {
+		e.Value = w.open(it, &e.Info)
+	}
+	return e.Value
+}
+
+func (w *worker) open(it *item, info *flow.Info) *conn {
+	c := &conn{w: w, iface: info.Iface}
+	c.tcp.Init(w.pool)
+	f := &c.flow
+	f.ID, f.Node, f.Transport, f.First = info.ID, info.Iface.Node, info.Key.Proto, it.packet.Time
+	c.orient(info)
+	if w.o.Select != nil && !w.o.Select(f, info) {
+		c.phase = unwanted
+	} else if len(w.byProto[f.Transport]) == 0 {
+		c.phase = ignored
+	}
+	return c
+}
+
+// end tells the flow's end once.
+func (w *worker) end(c *conn) {
+	if c == nil || c.told {
+		return
+	}
+	c.told = true
+	if c.phase != unwanted {
+		c.finish()
+	}
+	repeated := w.repeated(c)
+	w.unpair(c)
+	if c.phase == unwanted || repeated {
+		return
+	}
+	w.handler.FlowEnd(&c.flow)
+}
+
+// pair notes where a flow was seen, so that it is told once.
+func (w *worker) pair(c *conn) {
+	if !w.o.Once || c.flow.Vantage == SideUnknown {
+		return
+	}
+	p := w.pairs[c.key]
+	if p == nil {
+		p = new([3]*conn)
+		w.pairs[c.key] = p
+	}
+	p[c.flow.Vantage] = c
+}
+
+// unpair forgets a sighting; the one at the client's side keeps in mind that there was another.
+func (w *worker) unpair(c *conn) {
+	p := w.pairs[c.key]
+	if p == nil || p[c.flow.Vantage] != c {
+		return
+	}
+	p[c.flow.Vantage] = nil
+	if other := p[SideClient]; other != nil {
+		other.twin = true
+	} else if p[SideServer] == nil {
+		delete(w.pairs, c.key)
+	}
+}
+
+// repeated says that the flow is told from the server's side already.
+func (w *worker) repeated(c *conn) bool {
+	if !w.o.Once || c.flow.Vantage != SideClient {
+		return false
+	}
+	if !c.twin {
+		p := w.pairs[c.key]
+		c.twin = p != nil && p[SideServer] != nil
+	}
+	return c.twin
+}

@@ -1,0 +1,261 @@
+package query
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/filter"
+)
+
+// maxReorder is how many calls are held back at most to keep their order.
+const maxReorder = 16384
+
+// slab is what one worker found in one batch.
+type slab struct {
+	found []*found
+	clock int64 // time of the newest call or flow end
+}
+
+// collector takes the calls of one worker: it judges them, and keeps what matches.
+type collector struct {
+	eval         *filter.Filter
+	since, until int64
+	last         int
+	newest       newest
+	shelf        shelf
+	clock        int64
+	matched      uint64
+	failed       error // the filter could not judge a call
+	out          chan<- slab
+	quit         <-chan struct{}
+	stream       uint64
+}
+
+// Call implements dissect.Handler.
+func (c *collector) Call(call *dissect.Call) {
+	c.clock = max(c.clock, call.Time)
+	if call.Time < c.since || call.Time >= c.until {
+		return
+	}
+	ok, err := c.eval.Call(call)
+	if err != nil && c.failed == nil {
+		c.failed = err
+	}
+	if !ok {
+		return
+	}
+	c.matched++
+	if c.last == 0 {
+		c.shelf.found = append(c.shelf.found, c.shelf.keep(call))
+		return
+	}
+	if len(c.newest) < c.last {
+		heap.Push(&c.newest, c.shelf.keep(call))
+	} else if probe := (found{call: *call}); c.newest[0].before(&probe) {
+		// The one that goes is the oldest. Its block is free once all in it have gone.
+		c.newest[0] = c.shelf.keep(call)
+		heap.Fix(&c.newest, 0)
+	}
+}
+
+// FlowEnd implements dissect.Handler.
+func (c *collector) FlowEnd(*dissect.Flow) {}
+
+// Batch implements dissect.Handler.
+func (c *collector) Batch() {
+	s := slab{found: c.shelf.found, clock: c.clock}
+	c.shelf.found = make([]*found, 0, len(s.found))
+	select {
+	case c.out <- s:
+	case <-c.quit:
+	}
+}
+
+// newest is a heap with the oldest call on top.
+type newest []*found
+
+func (n newest) Len() int           { return len(n) }
+func (n newest) Less(i, j int) bool { return n[i].before(n[j]) }
+func (n newest) Swap(i, j int)      { n[i], n[j] = n[j], n[i] }
+func (n *newest) Push(x any)        { *n = append(*n, x.(*found)) }
+func (n *newest) Pop() any {
+	old := *n
+	x := old[len(old)-1]
+	*n = old[:len(old)-1]
+	return x
+}
+
+// input feeds an engine with the packets of a source until they end or ctx does. With follow
+// it calls flush when it waits for more.
+type input func(ctx context.Context, e *dissect.Engine) error
+
+// dissection is one run of an engine over an input.
+type dissection struct {
+	options dissect.Options
+	request *Request
+	filter  *filter.Filter
+}
+
+// calls runs the engine and hands out what matches, in order. It returns how many matched.
+func (d *dissection) calls(ctx context.Context, in input, each func(*dissect.Call) error) (matched uint64, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := d.request
+	var workers []*collector
+	var outs []chan slab
+	quit := make(chan struct{})
+	o := d.options
+	o.Select = selector(d.filter, uint64(r.Stream))
+	o.Handler = func(int) dissect.Handler {
+		out := make(chan slab, 2)
+		c := &collector{eval: d.filter, since: r.Since, until: end(r), last: r.Last, out: out, quit: quit}
+		workers, outs = append(workers, c), append(outs, out)
+		return c
+	}
+	engine := dissect.NewEngine(o)
+	fed := make(chan error, 1)
+	go func() {
+		err := in(ctx, engine)
+		engine.Close()
+		for _, out := range outs {
+			close(out)
+		}
+		fed <- err
+	}()
+
+	merge := merger{first: r.First, follow: r.Follow, each: each}
+	err = merge.run(outs)
+	cancel()
+	close(quit)
+	fedErr := <-fed
+	for _, c := range workers {
+		matched += c.matched
+		if c.failed != nil && err == nil {
+			err = c.failed
+		}
+	}
+	switch {
+	case errors.Is(err, ErrStop):
+		return matched, nil
+	case err != nil:
+		return matched, err
+	case r.Last > 0 && (fedErr == nil || !errors.Is(fedErr, context.Canceled)):
+		if err := tellNewest(workers, r.Last, each); err != nil && !errors.Is(err, ErrStop) {
+			return matched, err
+		}
+	}
+	return matched, fedErr
+}
+
+// tellNewest hands out the newest of all workers.
+func tellNewest(workers []*collector, last int, each func(*dissect.Call) error) error {
+	var all []*found
+	for _, c := range workers {
+		all = append(all, c.newest...)
+	}
+	slices.SortFunc(all, compare)
+	for _, f := range all[max(0, len(all)-last):] {
+		if err := each(&f.call); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func compare(a, b *found) int {
+	switch {
+	case a.before(b):
+		return -1
+	case b.before(a):
+		return 1
+	}
+	return 0
+}
+
+// end is the request's exclusive end, for comparing.
+func end(r *Request) int64 {
+	if r.Until == 0 {
+		return 1<<63 - 1
+	}
+	return r.Until
+}
+
+// merger puts what the workers found into the order of time.
+type merger struct {
+	first  int
+	follow bool
+	each   func(*dissect.Call) error
+	held   []*found
+	spare  []*found
+	clock  int64
+	told   int
+}
+
+// run takes slabs in turn from each worker, so that the same input gives the same output.
+func (m *merger) run(outs []chan slab) error {
+	var fresh []*found
+	for {
+		fresh = fresh[:0]
+		open := false
+		for _, out := range outs {
+			s, ok := <-out
+			open = open || ok
+			fresh = append(fresh, s.found...)
+			m.clock = max(m.clock, s.clock)
+		}
+		if len(fresh) > 0 {
+			slices.SortFunc(fresh, compare)
+			m.merge(fresh)
+		}
+		if err := m.tell(!open); err != nil {
+			return err
+		}
+		if !open {
+			return nil
+		}
+	}
+}
+
+func (m *merger) merge(fresh []*found) {
+	out := m.spare[:0]
+	held := m.held
+	for len(held) > 0 && len(fresh) > 0 {
+		if fresh[0].before(held[0]) {
+			out, fresh = append(out, fresh[0]), fresh[1:]
+		} else {
+			out, held = append(out, held[0]), held[1:]
+		}
+	}
+	out = append(append(out, held...), fresh...)
+	m.spare, m.held = m.held, out
+}
+
+// tell hands out what nothing older can come before any more.
+func (m *merger) tell(all bool) error {
+	n := len(m.held)
+	if !all && !m.follow {
+		limit := m.clock - int64(ReorderWindow/time.Nanosecond)
+		n, _ = slices.BinarySearchFunc(m.held, limit, func(f *found, t int64) int {
+			if f.call.Time < t {
+				return -1
+			}
+			return 1
+		})
+		n = max(n, len(m.held)-maxReorder)
+	}
+	for i, f := range m.held[:n] {
+		m.held[i] = nil
+		if err := m.each(&f.call); err != nil {
+			return err
+		}
+		if m.told++; m.told == m.first {
+			return ErrStop
+		}
+	}
+	m.held = append(m.held[:0], m.held[n:]...)
+	return nil
+}

@@ -1,0 +1,325 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/filter"
+	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/pcapng"
+	"github.com/sshark/sshark/servicemap/identity"
+)
+
+// tail is how long behind the window packets are read, for the answers to its last requests.
+const tail = 30 * time.Second
+
+// File is a capture file as a Source. It is read anew for each question, from its beginning,
+// so that flows have the same IDs in every answer.
+type File struct {
+	path      string
+	protocols []*dissect.Protocol
+	language  *filter.Language
+}
+
+// OpenFile makes sure that path is a capture. The language must be that of the protocols.
+func OpenFile(path string, protocols []*dissect.Protocol, language *filter.Language) (*File, error) {
+	f := &File{path, protocols, language}
+	in, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	if _, err := pcapng.NewReader(in, pcapng.ReaderOptions{}); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return f, nil
+}
+
+// pass is one reading of the file.
+type pass struct {
+	file   *File
+	names  *identity.Table
+	report NodeReport
+	skip   map[pcap.LinkType]uint64 // packets that cannot be dissected
+	known  map[*pcap.Interface]bool
+}
+
+func (f *File) pass() *pass {
+	return &pass{file: f, names: identity.New(), report: NodeReport{Node: filepath.Base(f.path)},
+		skip: map[pcap.LinkType]uint64{}, known: map[*pcap.Interface]bool{}}
+}
+
+// read visits all packets and names. What is wrong with the file goes into the report.
+func (p *pass) read(ctx context.Context, name func(pcap.Name) error, visit func(*pcap.Packet) error) error {
+	in, err := os.Open(p.file.path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	var now int64
+	var nameErr error
+	rd, err := pcapng.NewReader(in, pcapng.ReaderOptions{OnName: func(n pcap.Name) {
+		p.names.Learn(n.Addr, now, identity.Decode(n.Names))
+		if name != nil && nameErr == nil {
+			nameErr = name(n)
+		}
+	}})
+	if err != nil {
+		return fmt.Errorf("read %s: %w", p.file.path, err)
+	}
+	var packet pcap.Packet
+	for n := 0; ; n++ {
+		if n&1023 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		err := rd.Next(&packet)
+		var corrupt *pcapng.CorruptError
+		switch {
+		case errors.Is(err, io.EOF):
+			return p.done()
+		case errors.As(err, &corrupt):
+			p.report.Missing = fmt.Sprintf("the file is damaged %v; what comes before is complete", err)
+			return p.done()
+		case err != nil:
+			return fmt.Errorf("read %s: %w", p.file.path, err)
+		case nameErr != nil:
+			return nameErr
+		}
+		now = packet.Time
+		p.seen(&packet)
+		if err := visit(&packet); err != nil {
+			return err
+		}
+	}
+}
+
+func (p *pass) done() error {
+	for link, n := range p.skip {
+		p.report.Notes = append(p.report.Notes, fmt.Sprintf("%d packets have link type %d, which is not dissected", n, link))
+	}
+	slices.Sort(p.report.Notes)
+	return nil
+}
+
+func (p *pass) seen(packet *pcap.Packet) {
+	r := &p.report
+	if r.Oldest == 0 || packet.Time < r.Oldest {
+		r.Oldest = packet.Time
+	}
+	r.Newest = max(r.Newest, packet.Time)
+	r.Dropped += packet.Drops
+	if !packet.Iface.Link.Known() {
+		p.skip[packet.Iface.Link]++
+	}
+	if p.known[packet.Iface] {
+		return
+	}
+	p.known[packet.Iface] = true
+	learnInterface(p.names, packet.Iface, packet.Time)
+}
+
+// learnInterface makes an interface's addresses its pod's.
+func learnInterface(t *identity.Table, i *pcap.Interface, from int64) {
+	if i.Pod.Name == "" {
+		return
+	}
+	for _, a := range i.Addrs {
+		if !a.Addr().IsLoopback() && t.Resolve(a.Addr(), from) == nil {
+			t.Learn(a.Addr(), from, PodIdentity(i.Pod, i.Node))
+		}
+	}
+}
+
+// PodIdentity is what a pod's name alone says.
+func PodIdentity(p pcap.Pod, node string) *dissect.Identity {
+	return &dissect.Identity{Namespace: p.Namespace, Pod: p.Name, PodUID: p.UID, Node: node}
+}
+
+// dissection prepares a run over the file.
+func (p *pass) dissection(r *Request) (*dissection, error) {
+	f, err := p.file.language.Compile(r.Filter)
+	if err != nil {
+		return nil, err
+	}
+	bodies := r.Bodies
+	if f.Bodies() {
+		bodies = max(bodies, DefaultBody)
+	}
+	return &dissection{request: r, filter: f, options: dissect.Options{Protocols: p.file.protocols, Bodies: bodies,
+		Once: r.Vantage != Both, Resolve: p.names.Resolve}}, nil
+}
+
+// DefaultBody is how many bytes of a body a filter sees.
+const DefaultBody = 512 << 10
+
+func (p *pass) input(r *Request) input {
+	stop := end(r)
+	if stop < 1<<62 {
+		stop += int64(tail)
+	}
+	return func(ctx context.Context, e *dissect.Engine) error {
+		err := p.read(ctx, nil, func(packet *pcap.Packet) error {
+			if packet.Time < stop {
+				e.Packet(packet, nil)
+			}
+			return nil
+		})
+		p.report.Notes = append(p.report.Notes, engineNotes(e)...)
+		return err
+	}
+}
+
+// engineNotes is what an asker must know of a dissection.
+func engineNotes(e *dissect.Engine) (notes []string) {
+	if n := e.Incomplete(); n > 0 {
+		notes = append(notes, fmt.Sprintf("%d fragmented packets are incomplete", n))
+	}
+	if n := e.Faults(); n > 0 {
+		notes = append(notes, fmt.Sprintf("%d flows were given up because of a fault in a parser: please report it", n))
+	}
+	return notes
+}
+
+func (p *pass) reported(matched uint64) *Report {
+	p.report.Matched = matched
+	return &Report{Nodes: []NodeReport{p.report}}
+}
+
+// Calls implements Source.
+func (f *File) Calls(ctx context.Context, r *Request, each func(*dissect.Call) error) (*Report, error) {
+	p := f.pass()
+	d, err := p.dissection(r)
+	if err != nil {
+		return p.reported(0), err
+	}
+	matched, err := d.calls(ctx, p.input(r), each)
+	return p.reported(matched), err
+}
+
+// Flows implements Source.
+func (f *File) Flows(ctx context.Context, r *Request, each func(*dissect.Flow) error) (*Report, error) {
+	p := f.pass()
+	d, err := p.dissection(r)
+	if err != nil {
+		return p.reported(0), err
+	}
+	matched, err := d.flows(ctx, p.input(r), each)
+	return p.reported(matched), err
+}
+
+// Packets implements Source. A first reading finds the flows that match, unless all do.
+func (f *File) Packets(ctx context.Context, r *Request, out PacketSink) (*Report, error) {
+	p := f.pass()
+	wanted, err := f.wanted(ctx, r)
+	if err != nil {
+		return p.reported(0), err
+	}
+	tracker := flow.NewTracker[bool](trackedFlows, nil)
+	var h flow.Header
+	var matched uint64
+	err = p.read(ctx, out.Name, func(packet *pcap.Packet) error {
+		if wanted != nil {
+			h.Parse(packet.Iface.Link, packet.Data)
+			e, fresh := tracker.Packet(packet, &h)
+			if fresh {
+				e.Value = wanted[e.ID]
+			}
+			if !e.Value {
+				return nil
+			}
+		}
+		if packet.Time < r.Since || packet.Time >= end(r) {
+			return nil
+		}
+		matched++
+		if err := out.Packet(packet); err != nil {
+			return err
+		}
+		if r.First > 0 && matched == uint64(r.First) {
+			return ErrStop
+		}
+		return nil
+	})
+	if errors.Is(err, ErrStop) {
+		err = nil
+	}
+	if err == nil {
+		err = out.Flush()
+	}
+	return p.reported(matched), err
+}
+
+// trackedFlows is how many flows a reading tells apart at once.
+const trackedFlows = 500_000
+
+// wanted finds the flows that match; nil stands for all packets.
+func (f *File) wanted(ctx context.Context, r *Request) (map[flow.ID]bool, error) {
+	if r.Filter == "" && r.Stream == 0 && r.Vantage == Both {
+		return nil, nil
+	}
+	q := *r
+	q.First, q.Last, q.Bodies = 0, 0, 0
+	p := f.pass()
+	d, err := p.dissection(&q)
+	if err != nil {
+		return nil, err
+	}
+	if r.Filter == "" && r.Stream == 0 {
+		return nil, nil
+	}
+	d.options.Once = false // packets are told from every vantage that has them
+	ids := map[flow.ID]bool{}
+	_, err = d.flows(ctx, p.input(&q), func(fl *dissect.Flow) error {
+		ids[fl.ID] = true
+		return nil
+	})
+	return ids, err
+}
+
+// Nodes implements Source.
+func (f *File) Nodes(ctx context.Context) ([]Node, *Report, error) {
+	p := f.pass()
+	n := Node{Name: filepath.Base(f.path), State: "reading", Time: time.Now().UnixNano(), Segments: 1}
+	pods := map[string]*PodState{}
+	err := p.read(ctx, nil, func(packet *pcap.Packet) error {
+		n.Stats.Seen += 1 + packet.Drops
+		n.Stats.Stored++
+		n.Stats.Dropped += packet.Drops
+		n.Stats.Bytes += uint64(len(packet.Data))
+		return nil
+	})
+	for i := range p.known {
+		if i.Pod.Name == "" {
+			continue
+		}
+		s := pods[i.Pod.String()]
+		if s == nil {
+			s = &PodState{Pod: i.Pod}
+			pods[i.Pod.String()] = s
+		}
+		s.Interfaces = append(s.Interfaces, i.Name)
+		slices.Sort(s.Interfaces)
+	}
+	for _, s := range pods {
+		n.Pods = append(n.Pods, *s)
+	}
+	slices.SortFunc(n.Pods, func(a, b PodState) int {
+		if a.Pod.String() < b.Pod.String() {
+			return -1
+		}
+		return 1
+	})
+	n.Oldest, n.Newest, n.Problem = p.report.Oldest, p.report.Newest, p.report.Missing
+	if st, statErr := os.Stat(f.path); statErr == nil {
+		n.StoreUsed, n.StoreLimit = uint64(st.Size()), uint64(st.Size())
+	}
+	return []Node{n}, p.reported(0), err
+}

@@ -1,0 +1,234 @@
+// Package server answers a hub's questions over gRPC: it is a query.Source made remote.
+//
+// Answers are sent in batches: a batch goes out when it is large, or when a tenth of a second
+// has passed, so a follower waits no longer than that. Sending blocks while the hub does not
+// read, which holds the query back. An error of the query becomes a gRPC status; the report
+// is sent all the same, as the last message.
+package server
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/filter"
+	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/pcapng"
+	"github.com/sshark/sshark/worker/api"
+	"github.com/sshark/sshark/worker/query"
+)
+
+const (
+	batchCalls = 256
+	batchBytes = 256 << 10
+	batchTime  = 100 * time.Millisecond
+)
+
+// Server is the gRPC service over a source.
+type Server struct {
+	api.UnimplementedWorkerServer
+	source query.Source
+}
+
+// New makes the service.
+func New(source query.Source) *Server { return &Server{source: source} }
+
+// Register adds the service to a gRPC server.
+func (s *Server) Register(g *grpc.Server) { api.RegisterWorkerServer(g, s) }
+
+// toStatus makes an error one that the hub understands.
+func toStatus(err error) error {
+	var wrong *filter.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &wrong):
+		return status.Error(codes.InvalidArgument, err.Error())
+	case errors.Is(err, query.ErrNoSuchFlow):
+		return status.Error(codes.NotFound, err.Error())
+	case errors.Is(err, context.Canceled):
+		return status.Error(codes.Canceled, err.Error())
+	case errors.Is(err, context.DeadlineExceeded):
+		return status.Error(codes.DeadlineExceeded, err.Error())
+	}
+	return status.Error(codes.Internal, err.Error())
+}
+
+// sender gathers a batch and sends it when it is large, or by the clock.
+type sender struct {
+	mu    sync.Mutex
+	send  func() error // sends and empties the batch; called with mu held
+	due   bool         // there is something to send
+	err   error
+	timer *time.Timer
+}
+
+func newSender(send func() error) *sender {
+	s := &sender{send: send}
+	s.timer = time.AfterFunc(time.Hour, s.late)
+	s.timer.Stop()
+	return s
+}
+
+func (s *sender) late() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flush()
+}
+
+// flush sends what there is. mu is held.
+func (s *sender) flush() error {
+	if s.due && s.err == nil {
+		s.due = false
+		s.err = s.send()
+	}
+	return s.err
+}
+
+// add runs put, which adds to the batch and says whether it is large by now.
+func (s *sender) add(put func() bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	full := put()
+	if !s.due {
+		s.due = true
+		s.timer.Reset(batchTime)
+	}
+	if full {
+		return s.flush()
+	}
+	return nil
+}
+
+// close sends the rest.
+func (s *sender) close() error {
+	s.timer.Stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flush()
+}
+
+// Calls implements api.WorkerServer.
+func (s *Server) Calls(m *api.Request, out grpc.ServerStreamingServer[api.CallsReply]) error {
+	reply := &api.CallsReply{}
+	known := map[*dissect.Flow]uint32{}
+	size := 0
+	send := newSender(func() error {
+		err := out.Send(reply)
+		reply, size = &api.CallsReply{}, 0
+		return err
+	})
+	report, err := s.source.Calls(out.Context(), api.ToRequest(m), func(c *dissect.Call) error {
+		return send.add(func() bool {
+			n, ok := known[c.Flow]
+			if !ok {
+				n = uint32(len(known))
+				known[c.Flow] = n
+				reply.Flows = append(reply.Flows, api.FromEnds(c.Flow))
+			}
+			call := api.FromCall(c, n)
+			reply.Calls = append(reply.Calls, call)
+			size += len(call.Fields) + len(call.Summary) + len(call.GetRequestBody().GetData()) + len(call.GetResponseBody().GetData())
+			return len(reply.Calls) >= batchCalls || size >= batchBytes
+		})
+	})
+	if sendErr := send.close(); sendErr != nil {
+		return sendErr
+	}
+	return errors.Join(out.Send(&api.CallsReply{Report: api.FromReport(report)}), toStatus(err))
+}
+
+// Flows implements api.WorkerServer.
+func (s *Server) Flows(m *api.Request, out grpc.ServerStreamingServer[api.FlowsReply]) error {
+	reply := &api.FlowsReply{}
+	send := newSender(func() error {
+		err := out.Send(reply)
+		reply = &api.FlowsReply{}
+		return err
+	})
+	report, err := s.source.Flows(out.Context(), api.ToRequest(m), func(f *dissect.Flow) error {
+		return send.add(func() bool {
+			reply.Flows = append(reply.Flows, api.FromFlow(f))
+			return len(reply.Flows) >= batchCalls
+		})
+	})
+	if sendErr := send.close(); sendErr != nil {
+		return sendErr
+	}
+	return errors.Join(out.Send(&api.FlowsReply{Report: api.FromReport(report)}), toStatus(err))
+}
+
+// packetSender turns packets into a pcapng stream.
+type packetSender struct {
+	out     grpc.ServerStreamingServer[api.PacketsReply]
+	send    *sender
+	buf     []byte
+	ids     map[*pcap.Interface]uint32
+	flushed bool
+}
+
+func (p *packetSender) Packet(packet *pcap.Packet) error {
+	return p.send.add(func() bool {
+		id, ok := p.ids[packet.Iface]
+		if !ok {
+			id = uint32(len(p.ids))
+			p.ids[packet.Iface] = id
+			p.buf = pcapng.AppendInterface(p.buf, packet.Iface)
+		}
+		p.buf = pcapng.AppendPacket(p.buf, id, packet)
+		return len(p.buf) >= batchBytes
+	})
+}
+
+func (p *packetSender) Name(n pcap.Name) error {
+	return p.send.add(func() bool {
+		p.buf = pcapng.AppendNames(p.buf, n)
+		return len(p.buf) >= batchBytes
+	})
+}
+
+func (p *packetSender) Flush() error {
+	return p.send.add(func() bool {
+		p.flushed = true
+		return true
+	})
+}
+
+// Packets implements api.WorkerServer.
+func (s *Server) Packets(m *api.Request, out grpc.ServerStreamingServer[api.PacketsReply]) error {
+	p := &packetSender{out: out, ids: map[*pcap.Interface]uint32{}}
+	p.buf = pcapng.AppendSection(nil, pcapng.Section{})
+	p.send = newSender(func() error {
+		err := out.Send(&api.PacketsReply{Pcapng: p.buf, Flush: p.flushed})
+		// The message may still be read after Send: its bytes are not used again.
+		p.buf, p.flushed = make([]byte, 0, batchBytes+65536), false
+		return err
+	})
+	report, err := s.source.Packets(out.Context(), api.ToRequest(m), p)
+	if sendErr := p.send.close(); sendErr != nil {
+		return sendErr
+	}
+	return errors.Join(out.Send(&api.PacketsReply{Report: api.FromReport(report)}), toStatus(err))
+}
+
+// Nodes implements api.WorkerServer.
+func (s *Server) Nodes(ctx context.Context, _ *api.NodesRequest) (*api.NodesReply, error) {
+	nodes, report, err := s.source.Nodes(ctx)
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	reply := &api.NodesReply{Report: api.FromReport(report)}
+	for i := range nodes {
+		reply.Nodes = append(reply.Nodes, api.FromNode(&nodes[i]))
+	}
+	return reply, nil
+}
