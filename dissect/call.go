@@ -157,7 +157,7 @@ func (c *Call) Dst() *Endpoint {
 
 // ID is derived from the flow and the sequence number: 52 bits, stable.
 func (c *Call) ID() uint64 {
-	return (uint64(c.Flow.ID) + uint64(c.Seq)*0x9E3779B97F4A7C15) >> 12 & (1<<52 - 1)
+	return (uint64(c.Flow.ID) + uint64(c.Seq)*0x9E3779B97F4A7) & (1<<52 - 1)
 }
 
 // Elapsed is from the end of the request to the start of the response, ns; ok is false

@@ -57,6 +57,7 @@ func (h *Header) Parse(link pcap.LinkType, b []byte) bool {
 	}
 	found := false
 	for layer := 0; layer < maxLayers; layer++ {
+		ip := false
 		switch et {
 		case etVLAN, etQinQ, etQinQOld:
 			if len(b) < off+4 {
@@ -84,16 +85,16 @@ func (h *Header) Parse(link pcap.LinkType, b []byte) bool {
 			if !h.ipv4(b, off) {
 				return found
 			}
-			found = true
+			found, ip = true, true
 		case etIPv6:
 			if !h.ipv6(b, off) {
 				return found
 			}
-			found = true
+			found, ip = true, true
 		default:
 			return found
 		}
-		if et != etIPv4 && et != etIPv6 {
+		if !ip {
 			continue
 		}
 		if off, et, ok = h.tunnel(b); !ok {
