@@ -9,6 +9,7 @@
 package dissect
 
 import (
+	"math/bits"
 	"net/netip"
 
 	"github.com/sshark/sshark/pcap/flow"
@@ -83,8 +84,8 @@ func (s Side) String() string { return [...]string{"", "client", "server"}[s] }
 // same *Flow for all calls of the flow; counters grow while it lives.
 type Flow struct {
 	ID        flow.ID
-	Node      string // that captured it
-	NodeIP    netip.Addr
+	Node      string     // that captured it
+	NodeIP    netip.Addr // of that node, the zero Addr where it is not known
 	Transport flow.Proto
 	Client    Endpoint
 	Server    Endpoint
@@ -120,7 +121,7 @@ func (s State) String() string {
 type Call struct {
 	Flow     *Flow
 	Protocol *Protocol
-	Seq      uint32 // counts the calls of one flow from 1
+	Seq      uint32 // tells calls of one flow apart that began at the same time, from 0
 
 	// Reverse: a lone message from the flow's server, or a request that it made.
 	Reverse bool
@@ -155,9 +156,12 @@ func (c *Call) Dst() *Endpoint {
 	return &c.Flow.Server
 }
 
-// ID is derived from the flow and the sequence number: 52 bits, stable.
+// ID is derived from the flow, the time and Seq: 52 bits, the same whenever and from whatever
+// beginning the flow is read.
 func (c *Call) ID() uint64 {
-	return (uint64(c.Flow.ID) + uint64(c.Seq)*0x9E3779B97F4A7) & (1<<52 - 1)
+	const m1, m2 = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93
+	hi, lo := bits.Mul64(uint64(c.Flow.ID)^m1, uint64(c.Time)*m2+uint64(c.Seq))
+	return (hi ^ lo) >> 12
 }
 
 // Elapsed is from the end of the request to the start of the response, ns; ok is false

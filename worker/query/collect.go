@@ -32,7 +32,6 @@ type collector struct {
 	failed       error // the filter could not judge a call
 	out          chan<- slab
 	quit         <-chan struct{}
-	stream       uint64
 }
 
 // Call implements dissect.Handler.
@@ -109,7 +108,7 @@ func (d *dissection) calls(ctx context.Context, in input, each func(*dissect.Cal
 	var outs []chan slab
 	quit := make(chan struct{})
 	o := d.options
-	o.Select = selector(d.filter, uint64(r.Stream))
+	o.Select = selector(d.filter, r.Stream)
 	o.Handler = func(int) dissect.Handler {
 		out := make(chan slab, 2)
 		c := &collector{eval: d.filter, since: r.Since, until: end(r), last: r.Last, out: out, quit: quit}

@@ -116,7 +116,7 @@ func (d *dissection) flows(ctx context.Context, in input, each func(*dissect.Flo
 func (d *dissection) collectFlows(ctx context.Context, in input, live func(*dissect.Flow)) ([]dissect.Flow, error) {
 	var workers []*flowCollector
 	o := d.options
-	o.Select = selector(d.filter, uint64(d.request.Stream))
+	o.Select = selector(d.filter, d.request.Stream)
 	o.Handler = func(int) dissect.Handler {
 		c := &flowCollector{eval: d.filter, request: d.request, calls: d.filter.Calls(), matches: map[flow.ID]bool{}, live: live}
 		workers = append(workers, c)
@@ -133,21 +133,12 @@ func (d *dissection) collectFlows(ctx context.Context, in input, live func(*diss
 	return all, err
 }
 
-// selector prunes flows by what is known of them before any payload is read. A flow whose
-// opener was not seen is asked about both ways round.
-func selector(f *filter.Filter, stream uint64) func(*dissect.Flow, *flow.Info) bool {
-	return func(fl *dissect.Flow, info *flow.Info) bool {
+// selector prunes flows by what is known of them before any payload is read.
+func selector(f *filter.Filter, stream flow.ID) func(*dissect.Flow, *flow.Info) bool {
+	return func(fl *dissect.Flow, _ *flow.Info) bool {
 		if stream != 0 {
-			return uint64(fl.ID) == stream
+			return fl.ID == stream
 		}
-		if f.Flow(fl) != filter.Never {
-			return true
-		}
-		if info.Opener == flow.OpenerA || info.Opener == flow.OpenerB {
-			return false
-		}
-		turned := *fl
-		turned.Client, turned.Server = fl.Server, fl.Client
-		return f.Flow(&turned) != filter.Never
+		return f.Flow(fl) != filter.Never
 	}
 }
