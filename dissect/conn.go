@@ -28,8 +28,8 @@ type conn struct {
 	key     flow.Key
 	client  flow.Dir // which direction of the key is client to server
 	iface   *pcap.Interface
-	opened  bool // the opener is known from a SYN
-	tcp     stream.TCP
+	opened  bool        // the opener is known from a SYN
+	tcp     *stream.TCP // nil: datagrams
 	phase   phase
 	told    bool
 	fixed   bool // the ends no longer change
@@ -37,11 +37,13 @@ type conn struct {
 	waiting bool
 
 	parser   Parser
-	seq      uint32
+	calls    uint32
+	recent   *moments
 	switched bool
 	next     string
 	rest     []byte
-	probe    prober
+	probe    *prober // nil: nothing was shown to the protocols yet
+	listed   bool    // in the worker's list of datagram flows with a parser
 	fins     [2]bool
 }
 
@@ -135,7 +137,7 @@ func (c *conn) flags(h *flow.Header) {
 
 // maybeDone ends the dissection of a connection that is over.
 func (c *conn) maybeDone(h *flow.Header) {
-	if h.Flags&flow.RST != 0 || c.tcp.Finished() {
+	if h.Flags&flow.RST != 0 || c.tcp != nil && c.tcp.Finished() {
 		c.finish()
 	}
 }
@@ -145,14 +147,16 @@ func (c *conn) finish() {
 	if c.phase == done {
 		return
 	}
-	c.tcp.Close(c.w.clock, c)
-	if c.phase == probing {
+	if c.tcp != nil {
+		c.tcp.Close(c.w.clock, c)
+	}
+	if c.phase == probing && c.probe != nil {
 		c.probe.settle(c)
 	}
 	c.closeParser()
 	c.fixed = true
 	c.phase = done
-	c.probe = prober{}
+	c.tcp, c.probe, c.recent = nil, nil, nil
 }
 
 func (c *conn) closeParser() {
@@ -170,6 +174,9 @@ func (c *conn) Data(d flow.Dir, b []byte, time int64) {
 	case parsing:
 		c.feed(d^c.client, b, time)
 	case probing:
+		if c.probe == nil {
+			c.probe = &prober{}
+		}
 		c.probe.data(c, d, b, time)
 	}
 }
@@ -183,12 +190,21 @@ func (c *conn) Gap(d flow.Dir, n int64, time int64) {
 			c.giveUp(err)
 		}
 	case probing:
+		if c.probe == nil {
+			c.probe = &prober{}
+		}
 		c.probe.gap(c, d, n, time)
 	}
 }
 
 // feed gives the parser bytes, direction 0 being client to server.
 func (c *conn) feed(d flow.Dir, b []byte, time int64) {
+	if c.parser == nil {
+		c.parser = c.flow.Protocol.New(&c.flow, c)
+	}
+	if c.tcp == nil && !c.listed {
+		c.w.list(c)
+	}
 	err := c.parser.Data(d, b, Stamp{Time: time})
 	if err != nil {
 		c.giveUp(err)
@@ -203,7 +219,7 @@ func (c *conn) feed(d flow.Dir, b []byte, time int64) {
 // other error ends the dissection of the flow in the same way.
 func (c *conn) giveUp(err error) {
 	c.closeParser()
-	if errors.Is(err, ErrNotMine) && c.seq == 0 {
+	if errors.Is(err, ErrNotMine) && c.calls == 0 {
 		c.flow.Protocol = nil
 	}
 	c.phase = ignored
@@ -216,7 +232,7 @@ func (c *conn) change(d flow.Dir, time int64) {
 	c.rest = nil
 	c.closeParser()
 	c.phase = probing
-	c.probe = prober{changed: true}
+	c.probe = &prober{changed: true}
 	if p := c.w.byName[c.next]; p != nil {
 		c.claim(p, false)
 		if len(rest) > 0 {
@@ -238,16 +254,42 @@ func (c *conn) claim(p *Protocol, swap bool) {
 	c.flow.Protocol = p
 	c.phase = parsing
 	c.parser = p.New(&c.flow, c)
+	c.probe = nil
 }
 
 // Call is the sink's: it completes a call and hands it over.
 func (c *conn) Call(call *Call) {
-	c.seq++
+	c.calls++
 	if c.w.repeated(c) {
 		return
 	}
-	call.Flow, call.Protocol, call.Seq = &c.flow, c.flow.Protocol, c.seq
+	call.Flow, call.Protocol, call.Seq = &c.flow, c.flow.Protocol, c.nth(call.Time)
 	c.w.handler.Call(call)
+}
+
+// moments count the last calls of a flow by the time that they began at, in a ring.
+type moments struct {
+	times [8]int64
+	n     [8]uint32
+	last  uint8
+}
+
+// nth is how many calls of that time there were before.
+func (c *conn) nth(time int64) uint32 {
+	m := c.recent
+	if m == nil {
+		m = &moments{}
+		c.recent = m
+	}
+	for i := range m.times {
+		if at := (m.last - uint8(i)) % uint8(len(m.times)); m.times[at] == time {
+			m.n[at]++
+			return m.n[at]
+		}
+	}
+	m.last = (m.last + 1) % uint8(len(m.times))
+	m.times[m.last], m.n[m.last] = time, 0
+	return 0
 }
 
 // Bodies is the sink's.

@@ -52,7 +52,9 @@ const (
 type item struct {
 	packet pcap.Packet
 	header flow.Header
-	info   *flow.Info
+	id     flow.ID // 0: the worker finds out
+	opener flow.Opener
+	whole  bool // put together from fragments
 	off, n int
 }
 
@@ -129,34 +131,34 @@ func (e *Engine) recycle(b *batch) {
 	}
 }
 
-// Packet feeds one packet; its bytes are copied. info is the flow that it belongs to, for a
-// source that knows (a store); with nil the engine finds out.
-func (e *Engine) Packet(p *pcap.Packet, info *flow.Info) {
+// Packet feeds one packet; its bytes are copied. id is the flow that it belongs to and opener
+// who began that, from a source that knows (a store); with 0 the engine finds out. One engine
+// is fed in one of the two ways.
+func (e *Engine) Packet(p *pcap.Packet, id flow.ID, opener flow.Opener) {
 	h := &e.scratch
 	h.Parse(p.Iface.Link, p.Data)
 	if h.Fragments {
 		e.fragment(p, h)
 		return
 	}
-	e.add(p, h, p.Data, info)
+	e.add(p, h, p.Data, item{id: id, opener: opener})
 }
 
-// fragment counts a part of a packet to the flow of what it completes; parts that complete
-// nothing are not dissected.
+// fragment hands on what a part completes; parts that complete nothing are not dissected.
 func (e *Engine) fragment(p *pcap.Packet, h *flow.Header) {
 	whole := e.defrag.Add(p.Data, h, p.Iface.Vantage, p.Time)
 	if whole == nil || !h.Parse(pcap.LinkRaw, whole) || h.Fragments {
 		return
 	}
-	e.add(p, h, whole, nil)
+	e.add(p, h, whole, item{whole: true})
 }
 
-func (e *Engine) add(p *pcap.Packet, h *flow.Header, data []byte, info *flow.Info) {
+func (e *Engine) add(p *pcap.Packet, h *flow.Header, data []byte, it item) {
 	n := int(h.Key.Hash() >> 32 % uint64(len(e.workers)))
 	b := e.filling[n]
-	off := len(b.data)
+	it.packet, it.header, it.off, it.n = *p, *h, len(b.data), len(data)
 	b.data = append(b.data, data...)
-	b.items = append(b.items, item{packet: *p, header: *h, info: info, off: off, n: len(data)})
+	b.items = append(b.items, it)
 	if len(b.data) >= batchBytes-65536 || len(b.items) >= batchPackets {
 		e.Flush()
 	}

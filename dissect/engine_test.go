@@ -144,7 +144,7 @@ func run(o Options, packets []pcap.Packet) *results {
 	}
 	e := NewEngine(o)
 	for i := range packets {
-		e.Packet(&packets[i], nil)
+		e.Packet(&packets[i], 0, 0)
 	}
 	e.Close()
 	return r
@@ -269,7 +269,7 @@ func BenchmarkEngine(b *testing.B) {
 	for b.Loop() {
 		e := NewEngine(Options{Protocols: []*Protocol{protocol("line", "Q ", "A ")}, Handler: func(int) Handler { return &results{} }})
 		for i := range w.packets {
-			e.Packet(&w.packets[i], nil)
+			e.Packet(&w.packets[i], 0, 0)
 		}
 		e.Close()
 	}

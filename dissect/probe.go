@@ -101,7 +101,6 @@ func (p *prober) ask(c *conn) (*Protocol, bool, Verdict) {
 // claimed replays what was held to the parser.
 func (p *prober) claimed(c *conn, proto *Protocol, swap bool) {
 	held := *p
-	*p = prober{changed: p.changed}
 	c.claim(proto, swap)
 	var off [2]int
 	for _, x := range held.pieces {
@@ -119,7 +118,8 @@ func (p *prober) claimed(c *conn, proto *Protocol, swap bool) {
 		case parsing:
 			c.feed(x.d^c.client, b, x.time)
 		case probing: // the parser has switched
-			c.probe.data(c, x.d, b, x.time)
+			c.Data(x.d, b, x.time)
+			c.flow.Payload[x.d^c.client] -= uint64(len(b)) // it was counted when it came
 		}
 	}
 }
@@ -128,8 +128,7 @@ func (p *prober) claimed(c *conn, proto *Protocol, swap bool) {
 // of direction may be the beginning of a message.
 func (p *prober) failed(c *conn) {
 	if p.tries >= maxProbes || c.opened && !p.gapped[0] && !p.gapped[1] {
-		c.phase = ignored
-		*p = prober{}
+		c.phase, c.probe = ignored, nil
 		return
 	}
 	p.restart()
@@ -145,7 +144,6 @@ func (p *prober) restart() {
 // datagram shows each of the first datagrams by itself.
 func (p *prober) datagram(c *conn, d flow.Dir, b []byte, time int64) {
 	p.buf[d] = b
-	p.buf[d.Other()] = nil
 	proto, swap, verdict := p.ask(c)
 	p.buf[d] = nil
 	if verdict == Yes {
@@ -154,7 +152,7 @@ func (p *prober) datagram(c *conn, d flow.Dir, b []byte, time int64) {
 		return
 	}
 	if p.tries++; p.tries >= maxDatagrams {
-		c.phase = ignored
+		c.phase, c.probe = ignored, nil
 	}
 }
 

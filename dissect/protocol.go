@@ -80,6 +80,12 @@ type Parser interface {
 	Close(at Stamp)
 }
 
+// Idler is implemented by parsers of datagrams that can say that they wait for nothing: such
+// a parser may be thrown away without Close, and a new one goes on with the flow.
+type Idler interface {
+	Idle() bool
+}
+
 // FieldKind is the CEL type of a field.
 type FieldKind uint8
 

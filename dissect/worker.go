@@ -9,24 +9,27 @@ import (
 
 // worker dissects its share of the flows.
 type worker struct {
-	o       *Options
-	handler Handler
-	byProto map[flow.Proto][]*Protocol
-	byName  map[string]*Protocol
-	pool    *stream.Pool
-	flows   *flow.Tracker[*conn]
-	known   map[flow.ID]*conn      // flows that the source identified
-	pairs   map[flow.Key]*[3]*conn // sightings of a flow by Side, if flows are told once
-	clock   int64                  // time of the packet in hand
-	current *conn                  // its flow
-	faults  atomic.Uint64
-	unsure  []*conn // streams whose beginning waits for more packets
+	o         *Options
+	handler   Handler
+	byProto   map[flow.Proto][]*Protocol
+	byName    map[string]*Protocol
+	pool      *stream.Pool
+	flows     *flow.Tracker[*conn]
+	known     map[flow.ID]*conn // flows that the source identified
+	byKey     map[place]*conn   // the same, the newest of each key: for what fragments were put together to
+	batches   uint
+	pairs     map[flow.Key]*[3]*conn // sightings of a flow by Side, if flows are told once
+	clock     int64                  // time of the packet in hand
+	current   *conn                  // its flow
+	faults    atomic.Uint64
+	datagrams []*conn // flows of datagrams with a parser, those that got it first in front
+	unsure    []*conn // streams whose beginning waits for more packets
 }
 
 func newWorker(o *Options, h Handler) *worker {
 	w := &worker{o: o, handler: h, byProto: map[flow.Proto][]*Protocol{}, byName: map[string]*Protocol{},
 		pool:  stream.NewPool(o.Held/o.Workers, 4<<20),
-		known: map[flow.ID]*conn{}, pairs: map[flow.Key]*[3]*conn{}}
+		known: map[flow.ID]*conn{}, byKey: map[place]*conn{}, pairs: map[flow.Key]*[3]*conn{}}
 	for _, p := range o.Protocols {
 		w.byName[p.Name] = p
 		for _, t := range p.Transport {
@@ -43,11 +46,17 @@ func (w *worker) batch(b *batch) {
 	}
 	// What is held only for want of an earlier packet is not held for ever.
 	for i, c := range w.unsure {
-		c.tcp.Settle(c)
+		if c.tcp != nil {
+			c.tcp.Settle(c)
+		}
 		c.waiting = false
 		w.unsure[i] = nil
 	}
 	w.unsure = w.unsure[:0]
+	w.rest()
+	if w.batches++; w.batches%sweepEvery == 0 {
+		w.sweep()
+	}
 	if b.last {
 		w.flows.Each(func(e *flow.Entry[*conn]) { w.end(e.Value) })
 		for _, c := range w.known {
@@ -95,14 +104,14 @@ func (w *worker) packet(it *item, data []byte) {
 		return
 	}
 	payload := h.Data(data)
-	if h.Key.Proto != flow.TCP {
+	if c.tcp == nil {
 		if len(payload) > 0 && h.Key.Proto != 0 {
 			c.Data(h.Dir, payload, p.Time)
 		}
 		return
 	}
 	c.tcp.Segment(h, h.Dir, payload, uint32(h.WireEnd-h.End), p.Time, c)
-	if !c.waiting && len(payload) > 0 && !c.tcp.FromStart(h.Dir) {
+	if c.tcp != nil && !c.waiting && len(payload) > 0 && !c.tcp.FromStart(h.Dir) {
 		c.waiting = true
 		w.unsure = append(w.unsure, c)
 	}
@@ -112,13 +121,64 @@ func (w *worker) packet(it *item, data []byte) {
 	}
 }
 
+// Datagram flows are many and short: those that wait for nothing give their parser's memory
+// back after a while, or earlier if there are too many.
+const (
+	restAfter  = int64(2e9)
+	maxParsers = 50_000
+)
+
+// list notes that a datagram flow has a parser.
+func (w *worker) list(c *conn) {
+	c.listed = true
+	w.datagrams = append(w.datagrams, c)
+}
+
+// rest takes the parsers from datagram flows that have been quiet.
+func (w *worker) rest() {
+	n := 0
+	for ; n < len(w.datagrams); n++ {
+		c := w.datagrams[n]
+		quiet := w.clock - c.flow.Last
+		if quiet < restAfter && len(w.datagrams)-n <= maxParsers {
+			break
+		}
+		c.listed = false
+		if c.parser == nil {
+			continue
+		}
+		if idle, ok := c.parser.(Idler); ok && idle.Idle() {
+			c.parser = nil
+		} else if quiet < flow.DatagramIdle {
+			w.list(c)
+		}
+	}
+	w.datagrams = append(w.datagrams[:0], w.datagrams[n:]...)
+}
+
+// place is a key seen from somewhere.
+type place struct {
+	key     flow.Key
+	vantage uint32
+}
+
 // conn is the worker's state of the packet's flow.
 func (w *worker) conn(it *item) *conn {
-	if it.info != nil {
-		c := w.known[it.info.ID]
+	if it.id == 0 && it.whole && len(w.known) > 0 {
+		if c := w.byKey[place{it.header.Key, it.packet.Iface.Vantage}]; c != nil {
+			return c
+		}
+	}
+	if it.id != 0 {
+		c := w.known[it.id]
 		if c == nil {
-			c = w.open(it, it.info)
-			w.known[it.info.ID] = c
+			info := flow.Info{ID: it.id, Key: it.header.Key, Iface: it.packet.Iface, Opener: it.opener}
+			if info.Opener == flow.UnknownOpener {
+				info.Opener = flow.OpenerOf(&it.header)
+			}
+			c = w.open(it, &info)
+			w.known[it.id] = c
+			w.byKey[place{c.key, c.iface.Vantage}] = c
 		}
 		return c
 	}
@@ -129,9 +189,30 @@ func (w *worker) conn(it *item) *conn {
 	return e.Value
 }
 
+// sweepEvery is after how many batches flows that the source identified, and that must be
+// over by now, are ended.
+const sweepEvery = 64
+
+// sweep ends identified flows; the tracker does so for its own.
+func (w *worker) sweep() {
+	for id, c := range w.known {
+		idle := w.clock - c.flow.Last
+		if idle > flow.StreamIdle || idle > flow.DatagramIdle && (c.flow.Transport != flow.TCP || c.phase == done || c.flow.State >= Closed) {
+			w.end(c)
+			delete(w.known, id)
+			if at := (place{c.key, c.iface.Vantage}); w.byKey[at] == c {
+				delete(w.byKey, at)
+			}
+		}
+	}
+}
+
 func (w *worker) open(it *item, info *flow.Info) *conn {
 	c := &conn{w: w, iface: info.Iface}
-	c.tcp.Init(w.pool)
+	if info.Key.Proto == flow.TCP {
+		c.tcp = &stream.TCP{}
+		c.tcp.Init(w.pool)
+	}
 	f := &c.flow
 	f.ID, f.Node, f.Transport, f.First = info.ID, info.Iface.Node, info.Key.Proto, it.packet.Time
 	c.orient(info)

@@ -1,0 +1,16 @@
+package dns_test
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/sshark/sshark/dissect/dissecttest"
+	"github.com/sshark/sshark/dissect/dns"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// TestRecorded reads what testdata/record.sh recorded.
+func TestRecorded(t *testing.T) {
+	dissecttest.Golden(t, *update, "testdata/*.pcap", dns.Protocol())
+}
