@@ -62,6 +62,7 @@ type batch struct {
 	data  []byte
 	items []item
 	last  bool
+	sync  *sync.WaitGroup // done when it was dissected, nil: nobody waits
 }
 
 // Engine reassembles and dissects what it is fed. Workers share the flows by the hash of
@@ -102,6 +103,9 @@ func NewEngine(o Options) *Engine {
 			defer e.done.Done()
 			for b := range in {
 				w.batch(b)
+				if b.sync != nil {
+					b.sync.Done()
+				}
 				e.recycle(b)
 			}
 		}()
@@ -124,7 +128,7 @@ func (e *Engine) recycle(b *batch) {
 		b.data = make([]byte, 0, batchBytes)
 	}
 	clear(b.items)
-	b.data, b.items, b.last = b.data[:0], b.items[:0], false
+	b.data, b.items, b.last, b.sync = b.data[:0], b.items[:0], false, nil
 	select {
 	case e.free <- b:
 	default:
@@ -170,6 +174,17 @@ func (e *Engine) Flush() {
 		e.in[i] <- b
 		e.filling[i] = e.newBatch()
 	}
+}
+
+// Sync is Flush, and waits until the handlers have seen all of it.
+func (e *Engine) Sync() {
+	var wait sync.WaitGroup
+	wait.Add(len(e.filling))
+	for _, b := range e.filling {
+		b.sync = &wait
+	}
+	e.Flush()
+	wait.Wait()
 }
 
 // Close tells the end of the input: what is held is handed on, all flows end, and the workers

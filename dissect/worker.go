@@ -148,7 +148,7 @@ func (w *worker) rest() {
 			continue
 		}
 		if idle, ok := c.parser.(Idler); ok && idle.Idle() {
-			c.parser = nil
+			c.parser, c.recent = nil, nil
 		} else if quiet < flow.DatagramIdle {
 			w.list(c)
 		}

@@ -37,15 +37,6 @@ func newDialect() (*dialect, error) {
 	return &dialect{all, language}, nil
 }
 
-// Check implements command.Language.
-func (d *dialect) Check(text string) error {
-	_, err := d.language.Compile(text)
-	return err
-}
-
-// Fields implements command.Language.
-func (d *dialect) Fields() []filter.Doc { return d.language.Fields() }
-
 // run is the whole program but for the process's end; it returns the exit status.
 func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) int {
 	d, err := newDialect()
@@ -85,7 +76,7 @@ func runLocal(ctx context.Context, c *cobra.Command, args []string, in io.Reader
 
 // fileEnv lets the console's commands ask a file.
 func fileEnv(d *dialect, in io.Reader, out, errw io.Writer) *command.Env {
-	e := &command.Env{Language: d, Stdin: in, Stdout: out, Stderr: errw, Location: time.Local, Version: versionText(),
+	e := &command.Env{Language: d.language, Stdin: in, Stdout: out, Stderr: errw, Location: time.Local, Version: versionText(),
 		Open: func(_ context.Context, path string) (query.Source, io.Closer, error) {
 			f, err := query.OpenFile(path, d.protocols, d.language)
 			if err != nil {

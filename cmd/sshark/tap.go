@@ -32,7 +32,7 @@ func tapCommand(d *dialect) *cobra.Command {
 			if !term.IsTerminal(os.Stdin.Fd()) || !term.IsTerminal(os.Stdout.Fd()) {
 				return fmt.Errorf("the screen needs a terminal; for lines: sshark calls --pcap %s", path)
 			}
-			if err := d.Check(filter); err != nil {
+			if _, err := d.language.Compile(filter); err != nil {
 				return err
 			}
 			return tap(c.Context(), d, path, filter)

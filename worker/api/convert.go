@@ -134,7 +134,7 @@ func FromReport(r *query.Report) *Report {
 	for i := range r.Nodes {
 		n := &r.Nodes[i]
 		m.Nodes = append(m.Nodes, &NodeReport{Node: n.Node, Missing: n.Missing, Oldest: n.Oldest, Newest: n.Newest,
-			Matched: n.Matched, Dropped: n.Dropped, Lagged: n.Lagged, Notes: n.Notes})
+			Matched: n.Matched, More: n.More, Dropped: n.Dropped, Lagged: n.Lagged, Notes: n.Notes})
 	}
 	return m
 }
@@ -144,7 +144,7 @@ func ToReport(m *Report) *query.Report {
 	r := &query.Report{}
 	for _, n := range m.GetNodes() {
 		r.Nodes = append(r.Nodes, query.NodeReport{Node: n.Node, Missing: n.Missing, Oldest: n.Oldest, Newest: n.Newest,
-			Matched: n.Matched, Dropped: n.Dropped, Lagged: n.Lagged, Notes: n.Notes})
+			Matched: n.Matched, More: n.More, Dropped: n.Dropped, Lagged: n.Lagged, Notes: n.Notes})
 	}
 	return r
 }

@@ -919,6 +919,7 @@ type NodeReport struct {
 	Dropped       uint64                 `protobuf:"varint,6,opt,name=dropped,proto3" json:"dropped,omitempty"`
 	Lagged        uint64                 `protobuf:"varint,7,opt,name=lagged,proto3" json:"lagged,omitempty"`
 	Notes         []string               `protobuf:"bytes,8,rep,name=notes,proto3" json:"notes,omitempty"`
+	More          bool                   `protobuf:"varint,9,opt,name=more,proto3" json:"more,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1007,6 +1008,13 @@ func (x *NodeReport) GetNotes() []string {
 		return x.Notes
 	}
 	return nil
+}
+
+func (x *NodeReport) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
 }
 
 type Report struct {
@@ -1562,7 +1570,7 @@ const file_worker_proto_rawDesc = "" +
 	"\fPacketsReply\x12\x16\n" +
 	"\x06pcapng\x18\x01 \x01(\fR\x06pcapng\x12\x14\n" +
 	"\x05flush\x18\x02 \x01(\bR\x05flush\x120\n" +
-	"\x06report\x18\x03 \x01(\v2\x18.sshark.worker.v1.ReportR\x06report\"\xcc\x01\n" +
+	"\x06report\x18\x03 \x01(\v2\x18.sshark.worker.v1.ReportR\x06report\"\xe0\x01\n" +
 	"\n" +
 	"NodeReport\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
@@ -1572,7 +1580,8 @@ const file_worker_proto_rawDesc = "" +
 	"\amatched\x18\x05 \x01(\x04R\amatched\x12\x18\n" +
 	"\adropped\x18\x06 \x01(\x04R\adropped\x12\x16\n" +
 	"\x06lagged\x18\a \x01(\x04R\x06lagged\x12\x14\n" +
-	"\x05notes\x18\b \x03(\tR\x05notes\"<\n" +
+	"\x05notes\x18\b \x03(\tR\x05notes\x12\x12\n" +
+	"\x04more\x18\t \x01(\bR\x04more\"<\n" +
 	"\x06Report\x122\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x1c.sshark.worker.v1.NodeReportR\x05nodes\"\x0e\n" +
 	"\fNodesRequest\"\x7f\n" +

@@ -168,7 +168,7 @@ func (p *pass) input(r *Request) input {
 	return func(ctx context.Context, e *dissect.Engine) error {
 		err := p.read(ctx, nil, func(packet *pcap.Packet) error {
 			if packet.Time < stop {
-				e.Packet(packet, nil)
+				e.Packet(packet, 0, flow.UnknownOpener)
 			}
 			return nil
 		})

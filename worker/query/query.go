@@ -79,7 +79,10 @@ type NodeReport struct {
 	Missing string // why it did not answer (in full), "" if it did
 	Oldest  int64  // time of the oldest packet kept, 0: nothing kept
 	Newest  int64
-	Matched uint64   // what matched, before First and Last cut it
+	Matched uint64 // what matched, before First and Last cut it
+	// More: the answer was complete before all of the window was read, so Matched is a lower
+	// bound.
+	More    bool
 	Dropped uint64   // packets lost in the window, as far as the node can tell
 	Lagged  uint64   // packets that a follower was too slow to see
 	Notes   []string // other things that the asker must know: a damaged segment, a truncated file

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/sshark/sshark/cmd/sshark/demo"
+	"github.com/sshark/sshark/pcap/store"
+	"github.com/sshark/sshark/sshd"
+	"github.com/sshark/sshark/sshd/fleet"
+	"github.com/sshark/sshark/sshd/screen"
+	"github.com/sshark/sshark/tui"
+	"github.com/sshark/sshark/worker"
+	"github.com/sshark/sshark/worker/bpf"
+	"github.com/sshark/sshark/worker/capture"
+	"github.com/sshark/sshark/worker/server"
+)
+
+// upOptions are the flags of up.
+type upOptions struct {
+	listen, state, keys string
+	demo                bool
+	storeMB             int64
+	age                 time.Duration
+	snap                uint32
+	ringMB              int
+}
+
+// The store's defaults: enough to look back, and never the last of the disk.
+const (
+	defaultStoreMB = 4096
+	minFree        = 1 << 30
+)
+
+// upCommand is the whole product on this machine: worker and hub in one process.
+func upCommand(d *dialect) *cobra.Command {
+	var o upOptions
+	c := &cobra.Command{
+		Use:   "up",
+		Short: "capture this machine and serve the console on it, without Kubernetes (root)",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return up(c.Context(), d, o, c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.listen, "listen", "127.0.0.1:2222", "`ADDRESS` of the console")
+	f.StringVar(&o.state, "state", "/var/lib/sshark", "`DIR` for the store and the keys")
+	f.StringVar(&o.keys, "authorized-keys", "", "`FILE` with the keys that get in; default: authorized_keys in the state folder, with a key made for you")
+	f.BoolVar(&o.demo, "demo", false, "start a small shop to look at, in network namespaces of its own")
+	f.Int64Var(&o.storeMB, "store-mb", defaultStoreMB, "how many `MB` of packets to keep, the newest ones")
+	f.DurationVar(&o.age, "store-age", 0, "how long to keep packets; 0: as long as they fit")
+	f.Uint32Var(&o.snap, "snap", 0, "`BYTES` to keep of each packet; 0: all")
+	f.IntVar(&o.ringMB, "ring-mb", 64, "`MB` of the ring between kernel and worker, a power of two")
+	return c
+}
+
+// up runs until ctx ends.
+func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err error) {
+	log := slog.New(slog.NewTextHandler(errw, nil))
+	if err := os.MkdirAll(o.state, 0o700); err != nil {
+		return fmt.Errorf("make the state folder: %w; choose another with --state", err)
+	}
+	state, err := filepath.Abs(o.state)
+	if err != nil {
+		return err
+	}
+	keys, err := makeKeys(state, o.keys)
+	if err != nil {
+		return err
+	}
+	listener, port, err := probeListen(o.listen)
+	if err != nil {
+		return err
+	}
+
+	w, err := worker.Start(worker.Options{
+		Node: nodeName(),
+		Capture: capture.Options{RingSize: o.ringMB << 20, SnapLen: o.snap, OwnNamespace: "/proc/self/ns/net",
+			Discover: []capture.Discoverer{capture.Named{Log: log}}, ExcludePorts: []uint16{port}},
+		Store:     store.Options{Dir: filepath.Join(state, "store"), MaxBytes: o.storeMB << 20, MaxAge: o.age, MinFree: minFree},
+		Protocols: d.protocols, Language: d.language, Log: log,
+	})
+	if err != nil {
+		return explain(err, listener)
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+
+	node, stop, err := inProcess(w, d)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	all := fleet.New(func() []fleet.Member { return []fleet.Member{{Name: nodeName(), Source: node}} }, 5*time.Second)
+
+	if err := listener.Close(); err != nil { // it only held the port
+		return err
+	}
+	srv, err := sshd.New(sshd.Options{
+		Listen: listener.Addr().String(), HostKeys: []string{keys.host}, AuthorizedKeys: keys.authorized,
+		Source: all, Language: d.language, Version: versionText(), Spool: state, Log: log,
+		TUI: func(ctx context.Context, s *sshd.TUISession) (tea.Model, error) {
+			return tui.New(tui.Options{Backend: screen.New(all, d.language), Context: ctx, User: s.User.Name, Host: nodeName(),
+				View: s.View, Filter: s.Filter, Profile: colorprofile.Env(s.Environ)}), nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ctx) }()
+
+	if o.demo {
+		shop, err := demo.Start(ctx, demo.Options{Log: log, Stdout: out})
+		if err != nil {
+			cancel()
+			return errors.Join(err, <-served)
+		}
+		defer func() { err = errors.Join(err, shop.Stop()) }()
+	}
+	if err := awaitCapture(ctx, w); err != nil {
+		cancel()
+		return errors.Join(err, <-served)
+	}
+	greet(out, keys, srv.Addr(), state)
+	return <-served
+}
+
+// probeListen takes the console's port before anything else is begun, so that a port in use
+// is told at once, and so that the capture knows which one to leave out.
+func probeListen(address string) (net.Listener, uint16, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, 0, fmt.Errorf("listen on %s: %w; choose another address with --listen", address, err)
+	}
+	return l, uint16(l.Addr().(*net.TCPAddr).Port), nil
+}
+
+// explain adds to what is missing for a capture how to look at a file instead.
+func explain(err error, l net.Listener) error {
+	err = errors.Join(err, l.Close())
+	var missing *bpf.MissingError
+	if errors.As(err, &missing) || errors.Is(err, store.ErrNotWritable) || errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w\nwithout that you can still look at a capture file: sshark tap --pcap FILE, or sshark calls --pcap FILE", err)
+	}
+	return err
+}
+
+// awaitCapture waits until every pod that is there by now is captured, a few seconds at most:
+// what is wrong with one of them is in `nodes`, and keeps nobody else waiting.
+func awaitCapture(ctx context.Context, w *worker.Worker) error {
+	deadline := time.NewTimer(3 * time.Second)
+	defer deadline.Stop()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for !w.Ready() {
+		select {
+		case <-look.C:
+		case <-deadline.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// inProcess puts the worker behind the same gRPC that a hub uses, over memory.
+func inProcess(w *worker.Worker, d *dialect) (*fleet.Node, func(), error) {
+	pipe := bufconn.Listen(1 << 20)
+	g := grpc.NewServer()
+	server.New(w.Source()).Register(g)
+	go func() { _ = g.Serve(pipe) }() // it ends with Stop, without an error worth telling
+	conn, err := grpc.NewClient("passthrough:///worker", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return pipe.DialContext(ctx) }))
+	if err != nil {
+		g.Stop()
+		return nil, nil, fmt.Errorf("reach the worker: %w", err)
+	}
+	return fleet.NewNode(conn, d.protocols), func() {
+		_ = conn.Close() // nothing is asked any more
+		g.Stop()
+	}, nil
+}
+
+func nodeName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "localhost"
+	}
+	return name
+}
+
+// consoleKeys are the paths of what the console's doors need.
+type consoleKeys struct {
+	host, authorized string
+	client           string // the key that was made for whoever started us, "" if others were given
+	hostKey          ssh.PublicKey
+}
+
+// makeKeys makes the host key, and unless keys were given a client key that gets in.
+func makeKeys(state, authorized string) (*consoleKeys, error) {
+	k := &consoleKeys{host: filepath.Join(state, "host_ed25519"), authorized: authorized}
+	host, err := keyFile(k.host, "sshark console")
+	if err != nil {
+		return nil, err
+	}
+	k.hostKey = host.PublicKey()
+	if authorized != "" {
+		if _, err := os.Stat(authorized); err != nil {
+			return nil, fmt.Errorf("authorized keys: %w", err)
+		}
+		return k, nil
+	}
+	k.client = filepath.Join(state, "client_ed25519")
+	client, err := keyFile(k.client, "sshark operator")
+	if err != nil {
+		return nil, err
+	}
+	k.authorized = filepath.Join(state, "authorized_keys")
+	line := ssh.MarshalAuthorizedKey(client.PublicKey())
+	text, err := os.ReadFile(k.authorized)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	if !strings.Contains(string(text), strings.TrimSpace(string(line))) {
+		if len(text) > 0 && text[len(text)-1] != '\n' {
+			text = append(text, '\n')
+		}
+		if err := writeWhole(k.authorized, append(text, line...), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	return k, nil
+}
+
+// greet says how to get in: the command stands on a line of its own.
+func greet(out io.Writer, k *consoleKeys, addr net.Addr, state string) {
+	tcp := addr.(*net.TCPAddr)
+	host := tcp.IP.String()
+	if tcp.IP.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	fmt.Fprintf(out, "packets are kept in %s; the console is on %s; Ctrl-C ends it\n\n", filepath.Join(state, "store"), addr)
+	args := []string{"ssh", "-p", strconv.Itoa(tcp.Port)}
+	if k.client != "" {
+		args = append(args, "-i", k.client, "-o", "IdentitiesOnly=yes")
+	}
+	hosts := filepath.Join(state, "known_hosts")
+	line := knownhosts.Line([]string{net.JoinHostPort(host, strconv.Itoa(tcp.Port))}, k.hostKey) + "\n"
+	if err := writeWhole(hosts, []byte(line), 0o644); err == nil {
+		args = append(args, "-o", "UserKnownHostsFile="+hosts)
+	}
+	args = append(args, host)
+	for i, a := range args {
+		if strings.ContainsAny(a, " '\"$\\") {
+			args[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	fmt.Fprintf(out, "%s\n\nadd -t for the screen, or a command: calls --last 5, flows, nodes, help\n", strings.Join(args, " "))
+}

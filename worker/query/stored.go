@@ -1,0 +1,315 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/filter"
+	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/store"
+	"github.com/sshark/sshark/servicemap/identity"
+)
+
+// lead is how long before the window packets are read, for the beginnings of what is under
+// way when it opens: without them an answer would be told as one that nobody asked for.
+const lead = 10 * time.Second
+
+// followBuffer is how many bytes of packets wait for a follower who is busy.
+const followBuffer = 64 << 20
+
+// StoredOptions say what a Stored is made of. All are needed.
+type StoredOptions struct {
+	Node      string
+	Store     *store.Store
+	Names     *identity.Table // who is who now, for what the packets themselves do not say
+	State     func() Node     // how the node is
+	Protocols []*dissect.Protocol
+	Language  *filter.Language // of the protocols
+}
+
+// Stored is a node's store, and what comes into it, as a Source.
+type Stored struct{ o StoredOptions }
+
+// NewStored makes the source of a node. The store stays the caller's.
+func NewStored(o StoredOptions) *Stored { return &Stored{o} }
+
+// reading is one question in the making.
+type reading struct {
+	s       *Stored
+	r       *Request
+	filter  *filter.Filter
+	names   *identity.Table // as the packets tell them
+	opener  map[flow.ID]flow.Opener
+	dropped uint64
+	lagged  uint64
+	notes   []string
+}
+
+func (s *Stored) reading(r *Request) (*reading, error) {
+	f, err := s.o.Language.Compile(r.Filter)
+	if err != nil {
+		return nil, err
+	}
+	return &reading{s: s, r: r, filter: f, names: identity.New(), opener: map[flow.ID]flow.Opener{}}, nil
+}
+
+func (q *reading) dissection(r *Request) *dissection {
+	bodies := r.Bodies
+	if q.filter.Bodies() {
+		bodies = max(bodies, DefaultBody)
+	}
+	return &dissection{request: r, filter: q.filter, options: dissect.Options{Protocols: q.s.o.Protocols, Bodies: bodies,
+		Once: r.Vantage != Both, Resolve: q.resolve}}
+}
+
+// resolve asks what was kept with the packets, then what the node knows now.
+func (q *reading) resolve(a netip.Addr, at int64) *dissect.Identity {
+	if id := q.names.Resolve(a, at); id != nil {
+		return id
+	}
+	return q.s.o.Names.Resolve(a, at)
+}
+
+// match prunes flows by their ends, before any of their packets is read.
+func (q *reading) match(i *flow.Info) bool {
+	if q.r.Stream != 0 && i.ID != q.r.Stream {
+		return false
+	}
+	q.opener[i.ID] = i.Opener
+	return true
+}
+
+// input feeds an engine with what is kept of a window, and then, for a follower, with what
+// comes in.
+func (q *reading) input(r *Request) input {
+	return func(ctx context.Context, e *dissect.Engine) error {
+		feed := func(p *pcap.Packet, id flow.ID) error {
+			e.Packet(p, id, q.opener[id])
+			return nil
+		}
+		err := q.read(ctx, r, lead, tail, nil, feed, func() error {
+			e.Flush()
+			return nil
+		})
+		q.notes = append(q.notes, engineNotes(e)...)
+		return err
+	}
+}
+
+// read visits the packets of a window, widened by before and after, in order of arrival.
+// idle is called whenever a follower has seen all that there is.
+func (q *reading) read(ctx context.Context, r *Request, before, after time.Duration, name func(pcap.Name) error,
+	visit func(*pcap.Packet, flow.ID) error, idle func() error) error {
+	since, until := r.Since-int64(before), r.Until
+	if until != 0 {
+		until += int64(after)
+	}
+	learn := q.learner(name)
+	if !r.Follow {
+		it := q.s.o.Store.Packets(ctx, since, until, q.match)
+		defer it.Close()
+		it.OnName = learn.name
+		return q.drain(r, it, learn, visit)
+	}
+	it, tail, err := q.s.o.Store.Follow(ctx, since, q.match, followBuffer)
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	it.OnName, tail.OnName = learn.name, learn.name
+	if err := q.drain(r, it, learn, visit); err != nil {
+		return err
+	}
+	it.Close()
+	return q.follow(r, tail, learn, visit, idle)
+}
+
+// learner takes names as they come.
+type learner struct {
+	names *identity.Table
+	now   int64
+	next  func(pcap.Name) error
+	err   error
+	seen  map[*pcap.Interface]bool
+	last  *pcap.Interface
+}
+
+func (q *reading) learner(next func(pcap.Name) error) *learner {
+	return &learner{names: q.names, next: next, seen: map[*pcap.Interface]bool{}}
+}
+
+func (l *learner) name(n pcap.Name) {
+	l.names.Learn(n.Addr, l.now, identity.Decode(n.Names))
+	if l.next != nil && l.err == nil {
+		l.err = l.next(n)
+	}
+}
+
+func (l *learner) packet(p *pcap.Packet) {
+	l.now = p.Time
+	if p.Iface != l.last {
+		l.last = p.Iface
+		if !l.seen[p.Iface] {
+			l.seen[p.Iface] = true
+			learnInterface(l.names, p.Iface, p.Time)
+		}
+	}
+}
+
+func (q *reading) drain(r *Request, it *store.Iter, l *learner, visit func(*pcap.Packet, flow.ID) error) error {
+	var p pcap.Packet
+	for {
+		err := it.Next(&p)
+		switch {
+		case l.err != nil:
+			return l.err
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+		l.packet(&p)
+		q.count(r, &p)
+		if err := visit(&p, it.Flow()); err != nil {
+			return err
+		}
+	}
+}
+
+// count sums up the drops that the window's packets report.
+func (q *reading) count(r *Request, p *pcap.Packet) {
+	if p.Drops > 0 && p.Time >= r.Since && p.Time < end(r) {
+		q.dropped += p.Drops
+	}
+}
+
+func (q *reading) follow(r *Request, t *store.Tail, l *learner, visit func(*pcap.Packet, flow.ID) error, idle func() error) error {
+	var p pcap.Packet
+	for {
+		if !t.Pending() {
+			if err := idle(); err != nil {
+				return err
+			}
+		}
+		err := t.Next(&p)
+		q.lagged = t.Lost()
+		switch {
+		case l.err != nil:
+			return l.err
+		case err != nil:
+			return err
+		case r.Until != 0 && p.Time >= r.Until:
+			return nil
+		}
+		id := t.Flow()
+		if r.Stream != 0 && id != r.Stream {
+			continue
+		}
+		l.packet(&p)
+		q.count(r, &p)
+		if err := visit(&p, id); err != nil {
+			return err
+		}
+	}
+}
+
+// report says how the answer came about.
+func (q *reading) report(matched uint64) *Report {
+	st := q.s.o.Store.Stats()
+	n := NodeReport{Node: q.s.o.Node, Oldest: st.Oldest, Newest: st.Newest, Matched: matched, Dropped: q.dropped, Lagged: q.lagged, Notes: q.notes}
+	return &Report{Nodes: []NodeReport{n}}
+}
+
+// Calls implements Source.
+func (s *Stored) Calls(ctx context.Context, r *Request, each func(*dissect.Call) error) (*Report, error) {
+	if r.Last > 0 && !r.Follow && r.Stream == 0 {
+		return s.newest(ctx, r, each)
+	}
+	q, err := s.reading(r)
+	if err != nil {
+		return nil, err
+	}
+	matched, err := q.dissection(r).calls(ctx, q.input(r), each)
+	return q.report(matched), err
+}
+
+// newest looks for the newest calls from the window's end backwards, in steps that grow, so
+// that a few of them do not cost the reading of all that is kept.
+func (s *Stored) newest(ctx context.Context, r *Request, each func(*dissect.Call) error) (*Report, error) {
+	until := r.Until
+	st := s.o.Store.Stats()
+	if until == 0 || until > st.Newest {
+		until = st.Newest + 1
+	}
+	since := max(r.Since, st.Oldest)
+	for width := int64(2 * time.Second); ; width *= 8 {
+		part := *r
+		part.Since = max(since, until-width)
+		whole := part.Since <= since
+		if whole {
+			part.Since = r.Since
+		}
+		q, err := s.reading(&part)
+		if err != nil {
+			return nil, err
+		}
+		var calls []*dissect.Call
+		matched, err := q.dissection(&part).calls(ctx, q.input(&part), func(c *dissect.Call) error {
+			calls = append(calls, c) // the newest are kept until the end: nothing of them is used again
+			return nil
+		})
+		report := q.report(matched)
+		if err != nil || !whole && len(calls) < r.Last {
+			if err != nil {
+				return report, err
+			}
+			continue
+		}
+		report.Nodes[0].More = !whole
+		for _, c := range calls {
+			if err := each(c); err != nil {
+				if errors.Is(err, ErrStop) {
+					err = nil
+				}
+				return report, err
+			}
+		}
+		return report, nil
+	}
+}
+
+// Flows implements Source.
+func (s *Stored) Flows(ctx context.Context, r *Request, each func(*dissect.Flow) error) (*Report, error) {
+	q, err := s.reading(r)
+	if err != nil {
+		return nil, err
+	}
+	matched, err := q.dissection(r).flows(ctx, q.input(r), each)
+	return q.report(matched), err
+}
+
+// Nodes implements Source.
+func (s *Stored) Nodes(context.Context) ([]Node, *Report, error) {
+	n := s.o.State()
+	st := s.o.Store.Stats()
+	n.Oldest, n.Newest = st.Oldest, st.Newest
+	n.StoreUsed, n.StoreLimit, n.Segments = uint64(st.Used), uint64(st.Limit), st.Segments
+	n.QueueDrops, n.DiskDrops = st.QueueDrops, st.DiskDrops
+	for _, p := range st.Problems {
+		if n.Problem != "" {
+			n.Problem += "; "
+		}
+		n.Problem += p
+		n.State = "degraded"
+	}
+	return []Node{n}, &Report{Nodes: []NodeReport{{Node: n.Name, Oldest: n.Oldest, Newest: n.Newest}}}, nil
+}
+
+// errFlow says that nothing is kept of a flow.
+func errFlow(id flow.ID) error { return fmt.Errorf("stream %s: %w", id, ErrNoSuchFlow) }

@@ -1,0 +1,191 @@
+// Package worker is the node agent: it wires the capture to the store, tells the store who is
+// who, and answers questions about both as a query.Source. There is no logic of its own here
+// but the order of things.
+//
+// A Worker lives from Start to Close. Capture goes on whatever happens to the disk, to those
+// who ask, or to the hub. Its methods are safe for concurrent use.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/filter"
+	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/store"
+	"github.com/sshark/sshark/servicemap/identity"
+	"github.com/sshark/sshark/worker/capture"
+	"github.com/sshark/sshark/worker/query"
+)
+
+// Options of a worker.
+type Options struct {
+	Node      string
+	Capture   capture.Options // Node and Log are filled in
+	Store     store.Options   // Node, Namer and Log are filled in
+	Protocols []*dissect.Protocol
+	Language  *filter.Language // of the protocols
+	Log       *slog.Logger     // nil: nothing is logged
+}
+
+// Worker captures and answers.
+type Worker struct {
+	o       Options
+	capture *capture.Capture
+	store   *store.Store
+	names   *identity.Table
+	source  *query.Stored
+	cancel  context.CancelFunc
+	tasks   sync.WaitGroup
+	rates   rates
+
+	mu  sync.Mutex
+	err error // why capturing ended, nil: it has not
+}
+
+// Start opens the store and begins to capture. Its errors are those of store.Open and
+// capture.Start.
+func Start(o Options) (*Worker, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	w := &Worker{o: o, names: identity.New()}
+	o.Store.Node, o.Store.Log, o.Store.Namer = o.Node, o.Log, w.namer
+	o.Capture.Node, o.Capture.Log = o.Node, o.Log
+	var err error
+	if w.store, err = store.Open(o.Store); err != nil {
+		return nil, err
+	}
+	if w.capture, err = capture.Start(o.Capture); err != nil {
+		return nil, errors.Join(err, w.store.Close())
+	}
+	w.source = query.NewStored(query.StoredOptions{Node: o.Node, Store: w.store, Names: w.names, State: w.state,
+		Protocols: o.Protocols, Language: o.Language})
+	ctx, cancel := context.WithCancel(context.Background())
+	w.cancel = cancel
+	w.tasks.Add(2)
+	go func() {
+		defer w.tasks.Done()
+		w.run(ctx)
+	}()
+	go func() {
+		defer w.tasks.Done()
+		w.watch(ctx)
+	}()
+	return w, nil
+}
+
+// Source answers questions about this node.
+func (w *Worker) Source() query.Source { return w.source }
+
+// Stats are the capture's counters since Start.
+func (w *Worker) Stats() pcap.Stats { return w.capture.Stats() }
+
+// Ready says whether every pod that was found is captured by now.
+func (w *Worker) Ready() bool {
+	for _, p := range w.capture.Pods() {
+		if p.Problem != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// Close ends the capture, keeps what is under way, and closes the store.
+func (w *Worker) Close() error {
+	w.cancel()
+	w.tasks.Wait()
+	return errors.Join(w.capture.Close(), w.store.Close())
+}
+
+// run moves packets from the ring to the store.
+func (w *Worker) run(ctx context.Context) {
+	observer := newObserver(w)
+	err := w.capture.Run(ctx, func(batch []pcap.Packet) error {
+		observer.batch(batch)
+		return w.store.Append(batch)
+	})
+	w.statistics()
+	if err != nil {
+		w.o.Log.Error("capture ended", "err", err)
+		w.mu.Lock()
+		w.err = fmt.Errorf("capture ended: %w", err)
+		w.mu.Unlock()
+	}
+}
+
+// watchEvery is how often the counters are looked at.
+const watchEvery = time.Second
+
+// watch keeps rates, the store's statistics, and who has which address up to date.
+func (w *Worker) watch(ctx context.Context) {
+	t := time.NewTicker(watchEvery)
+	defer t.Stop()
+	for {
+		w.statistics()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// statistics hands the capture's counters to the store, and learns the pods' addresses.
+func (w *Worker) statistics() {
+	now := time.Now().UnixNano()
+	for _, p := range w.capture.Pods() {
+		for _, i := range p.Interfaces {
+			w.store.SetStats(i.Interface, i.Stats)
+			w.learn(i.Interface, now)
+		}
+	}
+	w.rates.add(now, w.capture.Stats())
+}
+
+// learn makes an interface's addresses its pod's, or the node's.
+func (w *Worker) learn(i *pcap.Interface, now int64) {
+	id := query.PodIdentity(i.Pod, i.Node)
+	for _, a := range i.Addrs {
+		if addr := a.Addr(); !addr.IsLoopback() && !addr.IsMulticast() && !identity.Equal(w.names.Resolve(addr, now), id) {
+			w.names.Learn(addr, now, id)
+		}
+	}
+}
+
+// namer tells the store who an address is, for it to be kept with the packets.
+func (w *Worker) namer(a netip.Addr) (pcap.Name, bool) {
+	id := w.names.Resolve(a, time.Now().UnixNano())
+	if id == nil {
+		return pcap.Name{}, false
+	}
+	return pcap.Name{Addr: a, Names: identity.Encode(id)}, true
+}
+
+// state says how the node is; the store's part is the source's.
+func (w *Worker) state() query.Node {
+	n := query.Node{Name: w.o.Node, State: "capturing", Time: time.Now().UnixNano(), Stats: w.capture.Stats()}
+	n.PacketRate, n.ByteRate, n.DropRate = w.rates.now()
+	w.mu.Lock()
+	if w.err != nil {
+		n.State, n.Problem = "degraded", w.err.Error()
+	}
+	w.mu.Unlock()
+	if problem := w.capture.Problem(); problem != "" {
+		n.State, n.Problem = "degraded", problem
+	}
+	for _, p := range w.capture.Pods() {
+		s := query.PodState{Pod: p.Pod, Problem: p.Problem, Stats: p.Stats}
+		for _, i := range p.Interfaces {
+			s.Interfaces = append(s.Interfaces, i.Interface.Name)
+		}
+		n.Pods = append(n.Pods, s)
+	}
+	return n
+}
