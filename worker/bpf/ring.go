@@ -103,6 +103,9 @@ func (r *Ring) Release() { atomic.StoreUint64(r.consumer, r.at) }
 // to which it was released; both only grow. They may be read by any goroutine.
 func (r *Ring) Produced() uint64 { return atomic.LoadUint64(r.producer) }
 
+// Size is the ring's, in bytes.
+func (r *Ring) Size() uint64 { return uint64(r.size) }
+
 // Consumed is described with Produced.
 func (r *Ring) Consumed() uint64 { return atomic.LoadUint64(r.consumer) }
 

@@ -1,0 +1,174 @@
+// Package keys holds every key map of the TUI. A key map is its own help: the help screen and
+// the line at the bottom are made of what is declared here, and a test holds that no key
+// means two things in one place.
+//
+// Values are built anew for each session; nothing here is shared or changes.
+package keys
+
+import "charm.land/bubbles/v2/key"
+
+// Section is a titled group of bindings on the help screen.
+type Section struct {
+	Title    string
+	Bindings []key.Binding
+}
+
+func bind(help, desc string, keys ...string) key.Binding {
+	return key.NewBinding(key.WithKeys(keys...), key.WithHelp(help, desc))
+}
+
+// Global are the keys that work wherever nothing is being typed.
+type Global struct {
+	Help, Command, Last, Back, Quit, Kill, Mouse key.Binding
+}
+
+// NewGlobal is the key map of the root.
+func NewGlobal() Global {
+	return Global{
+		Help:    bind("?", "help", "?", "f1"),
+		Command: bind(":", "command", ":"),
+		Last:    bind("-", "view before", "-"),
+		Back:    bind("esc", "back", "esc", "alt+esc"),
+		Quit:    bind("q", "close, quit", "q"),
+		Kill:    bind("ctrl-c", "quit", "ctrl+c"),
+		Mouse:   bind("M", "mouse on or off", "M"),
+	}
+}
+
+// Section is the map as help.
+func (k Global) Section() Section {
+	return Section{"Everywhere", []key.Binding{k.Help, k.Command, k.Back, k.Last, k.Mouse, k.Quit, k.Kill}}
+}
+
+// Move are the keys that move in anything that scrolls.
+type Move struct {
+	Up, Down, PageUp, PageDown, Top, Bottom, Left, Right key.Binding
+}
+
+// NewMove is the key map of lists and pages. Top is pressed twice, as in vi.
+func NewMove() Move {
+	return Move{
+		Up:       bind("k ↑", "up", "k", "up"),
+		Down:     bind("j ↓", "down", "j", "down"),
+		PageUp:   bind("ctrl-b", "page up", "pgup", "ctrl+b", "ctrl+u"),
+		PageDown: bind("ctrl-f", "page down", "pgdown", "ctrl+f", "ctrl+d"),
+		Top:      bind("gg", "first", "g", "home"),
+		Bottom:   bind("G", "last", "G", "end"),
+		Left:     bind("h ←", "column left", "h", "left"),
+		Right:    bind("l →", "column right", "l", "right"),
+	}
+}
+
+// Section is the map as help.
+func (k Move) Section() Section {
+	return Section{"Move", []key.Binding{k.Up, k.Down, k.PageUp, k.PageDown, k.Top, k.Bottom, k.Left, k.Right}}
+}
+
+// Calls are the keys of the list of calls.
+type Calls struct {
+	Filter, Open, Pause, Follow, Window, Errors, Next, Maximise key.Binding
+	Apply, Exclude, Mark, Copy                                  key.Binding
+	Sort                                                        key.Binding
+}
+
+// NewCalls is the key map of the list of calls.
+func NewCalls() Calls {
+	return Calls{
+		Filter:   bind("/", "filter", "/"),
+		Open:     bind("enter", "details", "enter", "d"),
+		Pause:    bind("p", "pause", "p"),
+		Follow:   bind("f", "follow", "f"),
+		Window:   bind("w", "window", "w"),
+		Errors:   bind("ctrl-z", "errors only", "ctrl+z"),
+		Next:     bind("tab", "other pane", "tab", "shift+tab"),
+		Maximise: bind(`\`, "maximise pane", `\`),
+		Apply:    bind("=", "filter by cell", "="),
+		Exclude:  bind("!", "filter it out", "!"),
+		Mark:     bind("space", "mark", "space"),
+		Copy:     bind("c", "copy", "c"),
+		Sort:     bind("shift-letter", "sort by column", "T", "S", "D", "P", "U", "A", "L"),
+	}
+}
+
+// Short is what the bottom line shows.
+func (k Calls) Short() []key.Binding {
+	return []key.Binding{k.Filter, k.Open, k.Pause, k.Follow, k.Window, k.Errors}
+}
+
+// Section is the map as help.
+func (k Calls) Section() Section {
+	return Section{"Calls", []key.Binding{
+		k.Filter, k.Apply, k.Exclude, k.Errors, k.Open, k.Next, k.Maximise,
+		k.Pause, k.Follow, k.Window, k.Sort, k.Mark, k.Copy,
+	}}
+}
+
+// Detail are the keys of the detail pane, beside Move.
+type Detail struct {
+	NextCall, PrevCall, Raw, Apply, Exclude, Copy, Maximise, Next key.Binding
+}
+
+// NewDetail is the key map of the detail pane.
+func NewDetail() Detail {
+	return Detail{
+		NextCall: bind("n", "next call", "n"),
+		PrevCall: bind("p", "call before", "p"),
+		Raw:      bind("y", "form of the body", "y"),
+		Apply:    bind("=", "filter by this field", "="),
+		Exclude:  bind("!", "filter it out", "!"),
+		Copy:     bind("c", "copy line or body", "c"),
+		Maximise: bind(`\`, "maximise", `\`),
+		Next:     bind("tab", "other pane", "tab", "shift+tab"),
+	}
+}
+
+// Short is what the bottom line shows.
+func (k Detail) Short() []key.Binding {
+	return []key.Binding{k.NextCall, k.PrevCall, k.Raw, k.Copy, k.Maximise, k.Next}
+}
+
+// Section is the map as help.
+func (k Detail) Section() Section {
+	return Section{"Details", []key.Binding{k.NextCall, k.PrevCall, k.Raw, k.Apply, k.Exclude, k.Copy, k.Maximise, k.Next}}
+}
+
+// Prompt are the keys while something is typed.
+type Prompt struct {
+	Accept, Cancel, Complete, Up, Down, Clear key.Binding
+}
+
+// NewPrompt is the key map of the filter bar and the other prompts.
+func NewPrompt() Prompt {
+	return Prompt{
+		Accept:   bind("enter", "apply", "enter"),
+		Cancel:   bind("esc", "leave it", "esc", "alt+esc"),
+		Complete: bind("tab", "complete", "tab"),
+		Up:       bind("↑", "choose, typed before", "up", "ctrl+p"),
+		Down:     bind("↓", "choose", "down", "ctrl+n"),
+		Clear:    bind("ctrl-u", "clear", "ctrl+u"),
+	}
+}
+
+// Short is what the bottom line shows.
+func (k Prompt) Short() []key.Binding {
+	return []key.Binding{k.Accept, k.Complete, k.Up, k.Clear, k.Cancel}
+}
+
+// Section is the map as help.
+func (k Prompt) Section() Section {
+	return Section{"While typing", []key.Binding{k.Accept, k.Complete, k.Up, k.Down, k.Clear, k.Cancel}}
+}
+
+// Pointer is what the mouse does; it has no keys, only help.
+func Pointer() Section {
+	say := func(what, does string) key.Binding {
+		return key.NewBinding(key.WithKeys(what), key.WithHelp(what, does))
+	}
+	return Section{"Mouse", []key.Binding{
+		say("click", "select a row or a pane"),
+		say("click again", "details"),
+		say("wheel", "scroll"),
+		say("drag", "window, on the chart"),
+		say("shift-drag", "terminal's selection"),
+	}}
+}

@@ -1,0 +1,68 @@
+package keys
+
+import (
+	"testing"
+
+	"charm.land/bubbles/v2/key"
+)
+
+// TestNoKeyMeansTwoThings holds, for each place where keys are pressed, that a key has one
+// meaning there.
+func TestNoKeyMeansTwoThings(t *testing.T) {
+	move := NewMove()
+	for name, sections := range map[string][]Section{
+		"calls":   {NewGlobal().Section(), NewCalls().Section(), move.Section()},
+		"details": {NewGlobal().Section(), NewDetail().Section(), move.Section()},
+		"nodes":   {NewGlobal().Section(), move.Section()},
+		"typing":  {NewPrompt().Section()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			taken := map[string]string{}
+			for _, s := range sections {
+				for _, b := range s.Bindings {
+					for _, k := range b.Keys() {
+						if other, ok := taken[k]; ok {
+							t.Errorf("%q is %q and %q", k, other, b.Help().Desc)
+						}
+						taken[k] = b.Help().Desc
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestEveryBindingHasHelp(t *testing.T) {
+	for _, s := range []Section{NewGlobal().Section(), NewMove().Section(), NewCalls().Section(), NewDetail().Section(), NewPrompt().Section(), Pointer()} {
+		if s.Title == "" {
+			t.Error("a section has no title")
+		}
+		for _, b := range s.Bindings {
+			if b.Help().Key == "" || b.Help().Desc == "" {
+				t.Errorf("%s: binding of %q has no help", s.Title, b.Keys())
+			}
+		}
+	}
+}
+
+// TestSectionsAreComplete holds that what a view reacts to is on its help screen.
+func TestSectionsAreComplete(t *testing.T) {
+	c, d := NewCalls(), NewDetail()
+	for _, x := range []struct {
+		short   []key.Binding
+		section Section
+	}{{c.Short(), c.Section()}, {d.Short(), d.Section()}} {
+		for _, b := range x.short {
+			found := false
+			for _, o := range x.section.Bindings {
+				found = found || o.Help() == b.Help()
+			}
+			if !found {
+				t.Errorf("%s: %q is at the bottom, but not on the help screen", x.section.Title, b.Help().Desc)
+			}
+		}
+	}
+	if got, want := len(c.Section().Bindings), 13; got != want {
+		t.Errorf("help of calls shows %d bindings, the key map has %d", got, want)
+	}
+}

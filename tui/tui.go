@@ -1,0 +1,333 @@
+// Package tui is the screen of sshark: a root model that routes between views, and the small
+// Backend that they ask. It knows no SSH, no gRPC and no Kubernetes; the SSH server and
+// `sshark tap` run its Model with bubbletea.
+//
+// A Model belongs to one session. What it starts ends with Options.Context, and at the latest
+// when the operator quits: nothing is read in Init, Update or View. No text that comes from a
+// Backend reaches the terminal but through style.Clean.
+package tui
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/tui/component"
+	"github.com/sshark/sshark/tui/keys"
+	"github.com/sshark/sshark/tui/style"
+	"github.com/sshark/sshark/tui/view"
+)
+
+// What the screen asks, and what it is told. They are declared where they are used.
+type (
+	Backend    = view.Backend
+	Query      = view.Query
+	Report     = view.Report
+	Missing    = view.Missing
+	Ref        = view.Ref
+	Detail     = view.Detail
+	Node       = view.Node
+	PodProblem = view.PodProblem
+	Completion = view.Completion
+	Window     = view.Window
+)
+
+// NewDetail copies a call that a query lent, for Backend.Detail.
+func NewDetail(c *dissect.Call) *Detail { return view.NewDetail(c) }
+
+// Options say for whom and on what the screen is.
+type Options struct {
+	Backend Backend
+	// Context ends every question; nil: they end when the operator quits.
+	Context  context.Context
+	Now      func() time.Time // nil: time.Now
+	Location *time.Location   // of the times shown; nil: UTC
+	User     string           // who is logged in, "" : not shown
+	Host     string           // what is looked at: the console's name, or a file's
+	View     string           // where it starts: "calls" (also ""), "nodes"
+	Filter   string           // checked by the caller
+	Window   *Window          // nil: the last 15 minutes
+	// Profile and Dark are how it looks until the terminal has said what it can:
+	// colorprofile.Unknown is no colour.
+	Profile colorprofile.Profile
+	Light   bool
+}
+
+// nodesEvery is how often the nodes are asked how they are.
+const nodesEvery = 2 * time.Second
+
+// flashFor is how long a message stays.
+const flashFor = 4 * time.Second
+
+// Model is the root: a line of state above, a view, a line of keys below.
+type Model struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	o      Options
+	keys   keys.Global
+	styles *style.Styles
+
+	width, height int
+	profile       colorprofile.Profile
+	dark          bool
+	mouse         bool
+
+	screen  screen
+	before  screen
+	calls   view.Calls
+	nodes   view.Nodes
+	health  view.NodesMsg
+	command component.Prompt // ":"
+	typing  bool
+	help    bool
+	scroll  int // of the help
+	flash   view.FlashMsg
+	flashed int // number of the flash
+}
+
+// flashEnd takes a message away.
+type flashEnd int
+
+// New makes the root model.
+func New(o Options) Model {
+	if o.Context == nil {
+		o.Context = context.Background()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Location == nil {
+		o.Location = time.UTC
+	}
+	window := Window{Last: 15 * time.Minute}
+	if o.Window != nil {
+		window = *o.Window
+	}
+	m := Model{o: o, keys: keys.NewGlobal(), profile: o.Profile, dark: !o.Light, mouse: true, width: 80, height: 24}
+	m.ctx, m.cancel = context.WithCancel(o.Context)
+	st := style.New(m.profile, m.dark)
+	m.styles = &st
+	clock := view.Clock{Now: o.Now, Location: o.Location}
+	m.calls = view.NewCalls(m.ctx, o.Backend, clock, m.styles, view.CallsOptions{Filter: o.Filter, Window: window})
+	m.nodes = view.NewNodes(clock, m.styles)
+	m.command = component.NewPrompt(":", "a command", m.styles)
+	m.command.Direct = true
+	if s, ok := screenOf(o.View); ok {
+		m.screen = s
+	}
+	m.resize()
+	return m
+}
+
+// Init asks what there is.
+func (m Model) Init() tea.Cmd {
+	return tea.Batch(m.calls.Init(), m.askNodes(0), tea.RequestBackgroundColor)
+}
+
+// askNodes asks the nodes how they are, after a while.
+func (m *Model) askNodes(after time.Duration) tea.Cmd {
+	ctx, backend := m.ctx, m.o.Backend
+	return func() tea.Msg {
+		t := time.NewTimer(after)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return nil
+		}
+		return nodesOf(ctx, backend)
+	}
+}
+
+func nodesOf(ctx context.Context, b Backend) (msg view.NodesMsg) {
+	defer func() {
+		if r := recover(); r != nil {
+			msg = view.NodesMsg{Err: fmt.Errorf("internal error: %v (this is a bug)", r), Asked: true}
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	nodes, err := b.Nodes(ctx)
+	return view.NodesMsg{Nodes: nodes, Err: err, Asked: true}
+}
+
+// Update handles a message.
+func (m Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	cmd := m.update(msg)
+	return m, cmd
+}
+
+func (m *Model) update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.width, m.height = msg.Width, msg.Height
+		m.resize()
+		return nil
+	case tea.ColorProfileMsg:
+		m.profile = msg.Profile
+		m.restyle()
+		return nil
+	case tea.BackgroundColorMsg:
+		m.dark = msg.IsDark()
+		m.restyle()
+		return nil
+	case view.NodesMsg:
+		m.health = msg
+		m.nodes, _ = m.nodes.Update(msg)
+		m.calls, _ = m.calls.Update(msg)
+		return m.askNodes(nodesEvery)
+	case view.FlashMsg:
+		return m.say(msg)
+	case flashEnd:
+		if int(msg) == m.flashed {
+			m.flash = view.FlashMsg{}
+		}
+		return nil
+	case tea.KeyPressMsg:
+		return m.press(msg)
+	case tea.PasteMsg:
+		if m.typing {
+			m.command.Paste(msg.Content)
+			m.complete()
+			return nil
+		}
+	case tea.MouseMsg:
+		return m.point(msg)
+	}
+	return m.pass(msg)
+}
+
+// pass hands a message to the view that is shown; what the calls asked for goes to them.
+func (m *Model) pass(msg tea.Msg) (cmd tea.Cmd) {
+	switch msg.(type) {
+	case tea.KeyPressMsg, tea.MouseMsg, tea.PasteMsg:
+		if m.screen == screenNodes {
+			m.nodes, cmd = m.nodes.Update(msg)
+			return cmd
+		}
+	}
+	m.calls, cmd = m.calls.Update(msg)
+	return cmd
+}
+
+func (m *Model) say(f view.FlashMsg) tea.Cmd {
+	m.flash = f
+	m.flashed++
+	n, ctx := m.flashed, m.ctx
+	return func() tea.Msg {
+		t := time.NewTimer(flashFor)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		return flashEnd(n)
+	}
+}
+
+func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
+	if key.Matches(k, m.keys.Kill) {
+		return m.quit()
+	}
+	m.flash = view.FlashMsg{}
+	switch {
+	case m.typing:
+		return m.pressCommand(k)
+	case m.screen == screenCalls && m.calls.Typing():
+		return m.pass(k)
+	case m.help:
+		return m.pressHelp(k)
+	}
+	switch {
+	case key.Matches(k, m.keys.Help):
+		m.help, m.scroll = true, 0
+	case key.Matches(k, m.keys.Command):
+		m.typing = true
+		m.command.Open("")
+		m.complete()
+	case key.Matches(k, m.keys.Last):
+		m.show(m.before)
+	case key.Matches(k, m.keys.Mouse):
+		m.mouse = !m.mouse
+		if m.mouse {
+			return m.say(view.FlashMsg{Text: "the mouse works here"})
+		}
+		return m.say(view.FlashMsg{Text: "the mouse selects text of your terminal; M turns it back"})
+	case key.Matches(k, m.keys.Back):
+		return m.back()
+	case key.Matches(k, m.keys.Quit):
+		if m.screen == screenNodes {
+			m.show(screenCalls)
+			return nil
+		}
+		if m.calls.Detailed() {
+			return m.back()
+		}
+		return m.quit()
+	default:
+		return m.pass(k)
+	}
+	return nil
+}
+
+func (m *Model) back() tea.Cmd {
+	if m.screen != screenCalls {
+		m.show(screenCalls)
+		return nil
+	}
+	cmd, ok := m.calls.Back()
+	if !ok {
+		return m.say(view.FlashMsg{Text: "there is nothing to go back to; q quits"})
+	}
+	return cmd
+}
+
+// quit ends what was started, and the program.
+func (m *Model) quit() tea.Cmd {
+	m.calls.Close()
+	m.cancel()
+	return tea.Quit
+}
+
+func (m *Model) point(msg tea.MouseMsg) tea.Cmd {
+	if m.help {
+		if w, ok := msg.(tea.MouseWheelMsg); ok {
+			m.scrollHelp(map[tea.MouseButton]int{tea.MouseWheelUp: -3, tea.MouseWheelDown: 3}[w.Button])
+		}
+		return nil
+	}
+	if m.small() {
+		return nil
+	}
+	// Views have their own corner, below the line of state.
+	switch e := msg.(type) {
+	case tea.MouseClickMsg:
+		e.Y--
+		return m.pass(e)
+	case tea.MouseReleaseMsg:
+		e.Y--
+		return m.pass(e)
+	case tea.MouseMotionMsg:
+		e.Y--
+		return m.pass(e)
+	case tea.MouseWheelMsg:
+		e.Y--
+		return m.pass(e)
+	}
+	return nil
+}
+
+func (m *Model) resize() {
+	h := max(0, m.height-2)
+	m.calls.SetSize(m.width, h)
+	m.nodes.SetSize(m.width, h)
+}
+
+func (m *Model) restyle() {
+	*m.styles = style.New(m.profile, m.dark)
+	m.calls.SetStyles()
+}

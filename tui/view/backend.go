@@ -1,0 +1,192 @@
+// Package view holds the screens of the TUI: the calls, one call in detail, the nodes. Each
+// has the shape of a bubble (New, Update, View) and is used by the one goroutine of its
+// session. Nothing here reads or waits: what takes time runs as a command, its result comes
+// as a message, and both end with the context of the session.
+//
+// Rows are copied from what a Backend lends; all text in them has passed style.Clean.
+package view
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/sshark/sshark/dissect"
+)
+
+// Backend answers what the screens ask. It is safe for concurrent use; a call ends soon after
+// its context.
+type Backend interface {
+	// Calls hands out the calls that q asks for, in time order. They are borrowed until each
+	// returns; an error from each ends the answer. The report also comes with an error.
+	Calls(ctx context.Context, q Query, each func(*dissect.Call) error) (Report, error)
+	// Detail finds one call again, with its fields and bodies.
+	Detail(ctx context.Context, ref Ref) (*Detail, error)
+	// Nodes says how each node is.
+	Nodes(ctx context.Context) ([]Node, error)
+	// Check says what is wrong with a filter, with line, column and caret; nil: nothing.
+	Check(filter string) error
+	// Complete says what may stand where the cursor is (in bytes).
+	Complete(filter string, cursor int) []Completion
+}
+
+// Query asks for calls. Times are ns since 1970 UTC, half open.
+type Query struct {
+	Since  int64 // 0: from the oldest
+	Until  int64 // 0: to the newest
+	Filter string
+	Last   int  // only the newest that match; 0: all
+	Follow bool // what comes in from now on, until the context ends
+}
+
+// Report says how an answer came about.
+type Report struct {
+	Missing    []Missing // nodes that did not answer
+	Oldest     int64     // time of the oldest packet kept, ns; 0: nothing is kept
+	OldestNode string
+	Newest     int64
+	Matched    uint64 // before Last cut it
+	Dropped    uint64 // packets lost in the window
+	Lagged     uint64 // packets that following was too slow for
+	Notes      []string
+}
+
+// Missing is a node that did not answer.
+type Missing struct{ Node, Why string }
+
+// Ref names one call, so that it is found again.
+type Ref struct {
+	Stream string // of its flow, as in the stream column
+	Seq    uint32 // of the call in its flow, as dissected then; it may differ when read again
+	ID     uint64
+	Node   string
+	Time   int64 // of the call, ns
+}
+
+// Detail is all there is to know of one call. It is the screen's own: nothing in it is
+// borrowed.
+type Detail struct {
+	Ref
+	Protocol     string // "http"
+	Title        string // "HTTP"
+	Transport    string // "tcp"
+	Src, Dst     dissect.Endpoint
+	Vantage      string // "client", "server", ""
+	RequestEnd   int64
+	RespStart    int64
+	RespEnd      int64
+	RequestSize  uint64
+	ResponseSize uint64
+	Error        bool
+	Incomplete   bool
+	Summary      string
+	Status       string
+	Fields       []byte // `,"name":value` for each, as Message.AppendFields has it
+	Bodies       [2]*dissect.Body
+}
+
+// NewDetail copies a call that was lent.
+func NewDetail(c *dissect.Call) *Detail {
+	d := &Detail{
+		Ref:      Ref{Stream: c.Flow.ID.String(), Seq: c.Seq, ID: c.ID(), Node: c.Flow.Node, Time: c.Time},
+		Protocol: c.Protocol.Name, Title: c.Protocol.Title, Transport: c.Flow.Transport.String(),
+		Src: *c.Src(), Dst: *c.Dst(), Vantage: c.Flow.Vantage.String(),
+		RequestEnd: c.RequestEnd, RespStart: c.ResponseStart, RespEnd: c.ResponseEnd,
+		RequestSize: c.RequestSize, ResponseSize: c.ResponseSize,
+		Error: c.Error, Incomplete: c.Incomplete,
+		Summary: string(c.Message.AppendSummary(nil)), Status: string(c.Message.AppendStatus(nil)),
+		Fields: c.Message.AppendFields(nil),
+	}
+	for part := range d.Bodies {
+		if b := c.Message.Body(part); b != nil {
+			own := *b
+			own.Data = bytes.Clone(b.Data)
+			d.Bodies[part] = &own
+		}
+	}
+	return d
+}
+
+// Node is the state of one worker, or of a file.
+type Node struct {
+	Name       string
+	State      string // "capturing", "reading" (a file), "degraded", "gone"
+	Problem    string // for a person; "" if nothing
+	PacketRate float64
+	ByteRate   float64
+	DropRate   float64
+	Seen       uint64 // packets
+	Dropped    uint64 // packets lost anywhere: ring, queue, disk
+	Oldest     int64
+	Newest     int64
+	StoreUsed  uint64 // bytes
+	StoreLimit uint64 // bytes, 0: none
+	Pods       int    // that should be captured
+	Problems   []PodProblem
+}
+
+// PodProblem is a pod that is not captured, and why.
+type PodProblem struct{ Pod, Problem string }
+
+// Completion is something that may stand at the cursor of a filter.
+type Completion struct {
+	Text  string // to insert in place of the bytes from Start to the cursor
+	Start int
+	Kind  string // type, "function", "value"
+	Help  string
+}
+
+// failed is the result of a command that could not do its work.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string {
+	return fmt.Sprintf("internal error: %v (this is a bug)", e.value)
+}
+
+// guard turns a panic of a command into its error, so that it ends neither the session nor
+// others.
+func guard(err *error) {
+	if r := recover(); r != nil {
+		*err = &panicError{r, debug.Stack()}
+	}
+}
+
+// FlashMsg is said at the bottom of the screen for a while.
+type FlashMsg struct {
+	Text string
+	Bad  bool
+}
+
+func flash(format string, args ...any) tea.Cmd {
+	return func() tea.Msg { return FlashMsg{Text: fmt.Sprintf(format, args...)} }
+}
+
+// refuse says why an action cannot run.
+func refuse(format string, args ...any) tea.Cmd {
+	return func() tea.Msg { return FlashMsg{Text: fmt.Sprintf(format, args...), Bad: true} }
+}
+
+// maxClipboard is what terminals take over OSC 52 without complaint.
+const maxClipboard = 64 << 10
+
+// yank copies text to the clipboard of the operator's terminal.
+func yank(what, text string) tea.Cmd {
+	note := fmt.Sprintf("copied %s", what)
+	if len(text) > maxClipboard {
+		text = text[:maxClipboard]
+		note += ", only its first 64 KiB: terminals take no more"
+	}
+	return tea.Batch(tea.SetClipboard(text), flash("%s", note))
+}
+
+// Clock is what a screen needs to know of time.
+type Clock struct {
+	Now      func() time.Time
+	Location *time.Location
+}

@@ -1,0 +1,370 @@
+package view
+
+import (
+	"strings"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+	"github.com/sshark/sshark/tui/component"
+)
+
+// press handles a key.
+func (m *Calls) press(k tea.KeyPressMsg) tea.Cmd {
+	switch m.typing {
+	case typingFilter:
+		return m.pressFilter(m.prompt.Press(k))
+	case typingWindow:
+		return m.pressWindow(m.when.Press(k))
+	}
+	first := m.topOnce
+	m.topOnce = false
+	switch {
+	case key.Matches(k, m.Keys.Filter):
+		return m.openFilter(m.filter)
+	case key.Matches(k, m.Keys.Window):
+		return m.openWindow()
+	case key.Matches(k, m.Keys.Next):
+		return m.otherPane()
+	case key.Matches(k, m.Keys.Maximise):
+		m.maximise = !m.maximise
+		m.arrange()
+		return nil
+	case key.Matches(k, m.Keys.Errors):
+		m.errOnly = !m.errOnly
+		return m.restart()
+	case key.Matches(k, m.Move.Top) && k.String() == "g" && !first:
+		m.topOnce = true
+		return nil
+	case m.onDetail:
+		return m.pressDetail(k)
+	}
+	return m.pressList(k)
+}
+
+func (m *Calls) pressList(k tea.KeyPressMsg) tea.Cmd {
+	n := len(m.shown)
+	switch {
+	case key.Matches(k, m.Keys.Open):
+		return m.openDetail()
+	case key.Matches(k, m.Keys.Pause):
+		return m.pause()
+	case key.Matches(k, m.Keys.Follow):
+		return m.toggleFollow()
+	case key.Matches(k, m.Keys.Mark):
+		return m.mark()
+	case key.Matches(k, m.Keys.Copy):
+		return m.copyRows()
+	case key.Matches(k, m.Keys.Apply):
+		return m.applyCell(false)
+	case key.Matches(k, m.Keys.Exclude):
+		return m.applyCell(true)
+	case key.Matches(k, m.Keys.Sort):
+		return m.sortBy(strings.Index("TSDPUAL", k.String()))
+	case key.Matches(k, m.Move.Left):
+		m.table.MoveColumn(-1)
+		return nil
+	case key.Matches(k, m.Move.Right):
+		m.table.MoveColumn(1)
+		return nil
+	case key.Matches(k, m.Move.Up):
+		m.table.Move(-1, n)
+	case key.Matches(k, m.Move.Down):
+		m.table.Move(1, n)
+	case key.Matches(k, m.Move.PageUp):
+		m.table.Move(-max(1, m.table.Height()-1), n)
+	case key.Matches(k, m.Move.PageDown):
+		m.table.Move(max(1, m.table.Height()-1), n)
+	case key.Matches(k, m.Move.Top):
+		m.table.To(0, n)
+	case key.Matches(k, m.Move.Bottom):
+		m.table.To(n-1, n)
+		cmd := m.moved()
+		m.follow = m.window.Live() && !m.paused && m.table.Sorted < 0
+		return cmd
+	default:
+		return nil
+	}
+	return m.moved()
+}
+
+func (m *Calls) pressDetail(k tea.KeyPressMsg) tea.Cmd {
+	switch {
+	case key.Matches(k, m.Detail.Keys.NextCall):
+		m.table.Move(1, len(m.shown))
+		return m.moved()
+	case key.Matches(k, m.Detail.Keys.PrevCall):
+		m.table.Move(-1, len(m.shown))
+		return m.moved()
+	case key.Matches(k, m.Detail.Keys.Raw):
+		return flash("body: %s", m.Detail.nextLayout())
+	case key.Matches(k, m.Detail.Keys.Copy):
+		return m.Detail.yank()
+	case key.Matches(k, m.Detail.Keys.Apply):
+		return m.applyField(false)
+	case key.Matches(k, m.Detail.Keys.Exclude):
+		return m.applyField(true)
+	}
+	m.Detail.press(k, m.Move)
+	return nil
+}
+
+// Back undoes the innermost thing: the maximised pane, the details, a window, the filter. It
+// says whether there was one.
+func (m *Calls) Back() (tea.Cmd, bool) {
+	switch {
+	case m.drag.on:
+		m.drag = drag{}
+		return nil, true
+	case m.maximise:
+		m.maximise = false
+		m.arrange()
+		return nil, true
+	case m.detailed:
+		m.closeDetail()
+		return nil, true
+	case len(m.before) > 0:
+		w := m.before[len(m.before)-1]
+		m.before = m.before[:len(m.before)-1]
+		return m.look(w), true
+	case m.errOnly:
+		m.errOnly = false
+		return m.restart(), true
+	case m.filter != "":
+		return m.SetFilter(""), true
+	}
+	return nil, false
+}
+
+// Detailed says whether the details are open.
+func (m *Calls) Detailed() bool { return m.detailed }
+
+func (m *Calls) openFilter(value string) tea.Cmd {
+	m.typing, m.accept = typingFilter, false
+	m.prompt.Open(value)
+	m.arrange()
+	return m.check()
+}
+
+func (m *Calls) paste(s string) tea.Cmd {
+	switch m.typing {
+	case typingFilter:
+		return m.pressFilter(m.prompt.Paste(s))
+	case typingWindow:
+		return m.pressWindow(m.when.Paste(s))
+	}
+	return nil
+}
+
+func (m *Calls) pressFilter(e component.Event) tea.Cmd {
+	switch e {
+	case component.Cancelled:
+		m.typing = notTyping
+		m.arrange()
+	case component.Changed:
+		m.prompt.State, m.accept = component.Idle, false
+		return m.check()
+	case component.Accepted:
+		return m.acceptFilter(strings.TrimSpace(m.prompt.Input.Value()))
+	}
+	return nil
+}
+
+// acceptFilter applies a filter. One whose last key was not judged yet is applied when it is.
+func (m *Calls) acceptFilter(f string) tea.Cmd {
+	if m.prompt.State == component.Bad {
+		return refuse("this filter is wrong where the caret stands; esc leaves it")
+	}
+	if m.prompt.State == component.Idle && f != "" {
+		m.accept = true
+		return m.check()
+	}
+	m.typing, m.accept = notTyping, false
+	m.prompt.Remember(f)
+	m.arrange()
+	if f == m.filter {
+		return nil
+	}
+	return m.SetFilter(f)
+}
+
+func (m *Calls) openWindow() tea.Cmd {
+	m.typing = typingWindow
+	m.when.Open("")
+	m.when.SetItems([]component.Item{
+		{Text: "1m", Help: "the last minute, and on"}, {Text: "5m", Help: "the last 5 minutes, and on"},
+		{Text: "15m", Help: "the last 15 minutes, and on"}, {Text: "1h", Help: "the last hour, and on"},
+		{Text: "all", Help: "all that is kept"},
+	})
+	m.arrange()
+	return nil
+}
+
+func (m *Calls) pressWindow(e component.Event) tea.Cmd {
+	switch e {
+	case component.Cancelled:
+		m.typing = notTyping
+		m.arrange()
+	case component.Changed, component.Accepted:
+		w, err := ParseWindow(m.when.Input.Value(), m.clock.Now(), m.clock.Location)
+		m.when.State, m.when.Message = component.Good, ""
+		switch {
+		case m.when.Input.Blank():
+			m.when.State = component.Idle
+		case err != nil:
+			m.when.State, m.when.Message = component.Bad, err.Error()
+		}
+		if e == component.Changed {
+			m.when.SetItems(nil)
+			return nil
+		}
+		if err != nil {
+			return refuse("%s", err)
+		}
+		m.typing = notTyping
+		m.when.Remember(strings.TrimSpace(m.when.Input.Value()))
+		m.arrange()
+		return m.SetWindow(w)
+	}
+	return nil
+}
+
+func (m *Calls) openDetail() tea.Cmd {
+	if m.selected == nil {
+		return refuse("there is no call to show")
+	}
+	m.detailed, m.onDetail, m.follow = true, true, false
+	m.table.Focused = false
+	m.arrange()
+	m.table.To(m.table.Cursor, len(m.shown))
+	return m.Detail.open(m.ctx, m.backend, m.selected, 0)
+}
+
+func (m *Calls) closeDetail() {
+	m.detailed, m.onDetail = false, false
+	m.table.Focused = true
+	m.Detail.close()
+	m.arrange()
+}
+
+func (m *Calls) otherPane() tea.Cmd {
+	if !m.detailed {
+		return refuse("there is one pane: enter opens the details of a call")
+	}
+	m.onDetail = !m.onDetail
+	m.table.Focused = !m.onDetail
+	m.arrange()
+	return nil
+}
+
+func (m *Calls) pause() tea.Cmd {
+	m.paused = !m.paused
+	if !m.paused {
+		m.refresh()
+		return nil
+	}
+	m.follow = false
+	return flash("paused: what comes in is counted, and shown when you press p again")
+}
+
+func (m *Calls) toggleFollow() tea.Cmd {
+	switch {
+	case m.live != nil && m.window.Live(): // it has ended
+		m.follow, m.paused = true, false
+		return m.restart()
+	case m.follow:
+		m.follow = false
+		return nil
+	case !m.window.Live():
+		return refuse("this window has an end: press w and type 15m to follow what comes in")
+	}
+	m.follow, m.paused = true, false
+	m.table.Sorted, m.table.Reverse = -1, false
+	m.refresh()
+	return nil
+}
+
+func (m *Calls) mark() tea.Cmd {
+	if m.selected == nil {
+		return refuse("there is no call to mark")
+	}
+	m.selected.mark = !m.selected.mark
+	if m.selected.mark {
+		m.marked++
+	} else {
+		m.marked--
+	}
+	m.table.Move(1, len(m.shown))
+	return m.moved()
+}
+
+func (m *Calls) copyRows() tea.Cmd {
+	if m.selected == nil {
+		return refuse("there is nothing to copy")
+	}
+	var lines []string
+	for _, r := range m.shown {
+		if r.mark {
+			lines = append(lines, r.line(m.clock.Location))
+		}
+	}
+	if len(lines) > 0 {
+		return yank(count(len(lines), "marked call"), strings.Join(lines, "\n")+"\n")
+	}
+	return yank("the call", m.selected.line(m.clock.Location))
+}
+
+func (m *Calls) applyCell(not bool) tea.Cmd {
+	if m.selected == nil {
+		return refuse("there is no cell to filter by")
+	}
+	f, why := cellFilter(m.selected, m.table.Picked)
+	if why != "" {
+		return refuse("%s", why)
+	}
+	return m.apply(f, not)
+}
+
+func (m *Calls) applyField(not bool) tea.Cmd {
+	f := m.Detail.filter()
+	if f == "" {
+		return refuse("this line is no field: go to one with j and k")
+	}
+	return m.apply(f, not)
+}
+
+// apply adds a filter to the one there is; it is shown in the bar and can be edited there.
+func (m *Calls) apply(f string, not bool) tea.Cmd {
+	if not {
+		f = negated(f)
+	}
+	f = both(m.filter, f)
+	if err := m.backend.Check(f); err != nil {
+		return m.openFilter(f)
+	}
+	m.prompt.Remember(f)
+	return m.SetFilter(f)
+}
+
+func (m *Calls) sortBy(col int) tea.Cmd {
+	if col < 0 {
+		return nil
+	}
+	switch {
+	case m.table.Sorted != col:
+		m.table.Sorted, m.table.Reverse = col, col == colLatency
+	case m.table.Reverse == (col == colLatency):
+		m.table.Reverse = !m.table.Reverse
+	default:
+		m.table.Sorted, m.table.Reverse = -1, false
+	}
+	m.follow = false
+	m.order()
+	m.table.To(0, len(m.shown))
+	if len(m.shown) > 0 {
+		m.selected = m.shown[0]
+	}
+	if m.table.Sorted < 0 {
+		return flash("in the order of time")
+	}
+	return flash("sorted by %s", columnNames[col])
+}

@@ -1,0 +1,285 @@
+package view
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"charm.land/lipgloss/v2"
+	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/tui/component"
+	"github.com/sshark/sshark/tui/style"
+)
+
+func (c *copier) ignore(*dissect.Call) error { return nil }
+
+// Cursor is where the terminal's cursor is; nil: nowhere.
+type Cursor struct{ X, Y int }
+
+// View draws the screen as lines.
+func (m *Calls) View() (lines []string, cursor *Cursor) {
+	l := m.layout()
+	lines = make([]string, 0, m.height)
+	if l.chart.h > 0 {
+		lines = append(lines, m.viewChart()...)
+	}
+	if l.bar.h > 0 {
+		var line string
+		line, cursor = m.viewBar(l.bar)
+		lines = append(lines, line)
+	}
+	if l.list.h > 0 {
+		list := m.viewList(l.list)
+		if l.beside {
+			m.beside(list, m.Detail.View(m.onDetail))
+		}
+		lines = append(lines, list...)
+	}
+	if l.detail.h > 0 && !l.beside {
+		lines = append(lines, m.Detail.View(m.onDetail)...)
+	}
+	for len(lines) < m.height {
+		lines = append(lines, style.Blank(m.width))
+	}
+	lines = lines[:m.height]
+	if p := m.openPrompt(); p != nil && l.bar.h > 0 {
+		w := min(m.width-4, 96)
+		component.Over(lines, p.Popup(w, m.height-l.bar.y-1), 2, l.bar.y+1)
+	}
+	return lines, cursor
+}
+
+func (m *Calls) openPrompt() *component.Prompt {
+	switch m.typing {
+	case typingFilter:
+		return &m.prompt
+	case typingWindow:
+		return &m.when
+	}
+	return nil
+}
+
+func (m *Calls) beside(list, detail []string) {
+	bar := m.styles.Faint.Render("│")
+	for i := range list {
+		list[i] += bar
+		if i < len(detail) {
+			list[i] += detail[i]
+		}
+	}
+}
+
+// viewChart draws the rate of calls over the window.
+func (m *Calls) viewChart() []string {
+	m.aim()
+	return m.chart.View(m.series)
+}
+
+// aim points the chart at the window as it is now.
+func (m *Calls) aim() {
+	c := &m.chart
+	c.Since, c.Until = m.window.Bounds(m.clock.Now())
+	first, last := m.series.Span()
+	if c.Since == 0 {
+		c.Since = first
+	}
+	if c.Until == 0 {
+		c.Until = max(last, c.Since+1)
+	}
+	c.Known = c.Since
+	if m.history == nil {
+		c.Known = c.Until
+	} else {
+		if m.history.report.Oldest > c.Known {
+			c.Known = m.history.report.Oldest
+		}
+		if m.history.report.Matched > MaxRows && first > c.Known {
+			c.Known = first
+		}
+	}
+	c.From, c.To = 0, 0
+	if m.drag.on {
+		c.From, c.To = m.drag.span()
+	}
+	c.Bin = m.series.Step
+}
+
+// viewBar draws the filter bar, or what is typed in its place.
+func (m *Calls) viewBar(r rect) (string, *Cursor) {
+	if p := m.openPrompt(); p != nil {
+		line, x := p.View(r.w)
+		return line, &Cursor{min(x, r.w-1), r.y}
+	}
+	st := m.styles
+	on := func(s lipgloss.Style) lipgloss.Style { return s.Inherit(st.FilterIdle) }
+	right := m.tally()
+	var chips style.Text
+	if m.errOnly {
+		chips = " errors only "
+	}
+	room := r.w - 4 - right.Width() - chips.Width() - 1
+	text, look := style.Clean(m.filter), on(st.Strong)
+	if m.filter == "" {
+		text, look = "all calls", on(st.Dim)
+	}
+	return on(st.Accent).Render(" / ") + look.Render(text.Fit(room)) + on(st.Error).Render(string(chips)) +
+		on(st.Dim).Render(" "+string(right)+" "), nil
+}
+
+// tally says how many calls there are, and how many are not shown.
+func (m *Calls) tally() style.Text {
+	n := len(m.shown)
+	s := count(n, "call")
+	if m.history == nil {
+		return style.Text("reading … " + s)
+	}
+	if k := m.history.report.Matched; k > MaxRows && n >= MaxRows {
+		s = "newest " + group(uint64(n)) + " of " + group(k)
+		if m.window.Live() {
+			s = "newest " + group(uint64(n)) + " calls"
+		}
+	}
+	if m.marked > 0 {
+		s = group(uint64(m.marked)) + " marked, " + s
+	}
+	return style.Text(s)
+}
+
+// viewList draws the rows, or why there are none.
+func (m *Calls) viewList(r rect) []string {
+	if len(m.shown) == 0 {
+		return m.viewEmpty(r)
+	}
+	layout := "15:04:05"
+	if w := m.table.Shown(colTime); w >= 12 {
+		layout = "15:04:05.000"
+	} else if w >= 10 {
+		layout = "15:04:05.0"
+	}
+	st := m.styles
+	cell := func(i, col int) component.Cell {
+		row := m.shown[i]
+		c := component.Cell{Style: st.Text}
+		switch col {
+		case colTime:
+			c.Text = style.Text(time.Unix(0, row.time).In(m.clock.Location).Format(layout))
+			c.Style = st.Dim
+		case colSource:
+			c.Text = row.src().text(m.table.Shown(colSource))
+		case colDestination:
+			c.Text = row.dst().text(m.table.Shown(colDestination))
+		case colProtocol:
+			c.Text, c.Style = row.title, st.Dim
+		case colSummary:
+			c.Text = row.summary
+			if row.err {
+				c.Style = st.Error
+			}
+		case colStatus:
+			c.Text = row.status
+			switch {
+			case row.err && row.status == "":
+				c.Text, c.Style = "error", st.Error
+			case row.err:
+				c.Style = st.Error
+			case row.cut:
+				c.Style = st.Warn
+			}
+			if row.cut && row.status == "" {
+				c.Text = "cut off"
+			}
+		case colLatency:
+			c.Style = st.Dim
+			if row.latency >= 0 {
+				c.Text = style.Text(component.Duration(time.Duration(row.latency)))
+			}
+		}
+		return c
+	}
+	mark := func(i int) component.Cell {
+		switch row := m.shown[i]; {
+		case row.mark:
+			return component.Cell{Text: "●", Style: st.Mark}
+		case i == m.table.Cursor:
+			return component.Cell{Text: "▌", Style: st.Accent}
+		case row.err && !st.Colors:
+			return component.Cell{Text: "!", Style: st.Error}
+		}
+		return component.Cell{}
+	}
+	return m.table.View(len(m.shown), cell, mark)
+}
+
+// text is the name of an end in w cells: with its namespace where that fits.
+func (p *peer) text(w int) style.Text {
+	if p.full.Width() > w {
+		return p.short
+	}
+	return p.full
+}
+
+// Status says what the list is doing: followed, paused, of which window.
+func (m *Calls) Status() (text style.Text, warn bool) {
+	window := style.Text(m.window.Text(m.clock.Location))
+	switch {
+	case m.paused && m.waiting > 0:
+		return "‖ paused, " + style.Text(group(uint64(m.waiting))) + " new · " + window, true
+	case m.paused:
+		return "‖ paused · " + window, true
+	case m.live != nil && m.live.err != nil && m.ctx.Err() == nil:
+		return "‖ stopped · " + window, true
+	case m.follow:
+		return "▸ live · " + window, false
+	}
+	return window, false
+}
+
+// Losses says what is missing from the answer, "" if nothing.
+func (m *Calls) Losses() style.Text {
+	var parts []string
+	for _, a := range []*answer{m.history, m.live} {
+		if a == nil {
+			continue
+		}
+		if a.err != nil && m.ctx.Err() == nil && !errors.Is(a.err, context.Canceled) {
+			why, _, _ := strings.Cut(a.err.Error(), "\n")
+			if a == m.live {
+				why = "following stopped, f starts anew: " + why
+			}
+			parts = append(parts, why)
+		}
+		if n := len(a.report.Missing); n > 0 {
+			miss := a.report.Missing[0]
+			s := "no answer from " + miss.Node + ": " + miss.Why
+			if n > 1 {
+				s = fmt.Sprintf("no answer from %d nodes, %s: %s", n, miss.Node, miss.Why)
+			}
+			parts = append(parts, s)
+		}
+		if n := a.report.Lagged; n > 0 {
+			parts = append(parts, group(n)+" packets came too fast to be shown")
+		}
+		parts = append(parts, a.report.Notes...)
+	}
+	return style.Clean(strings.Join(parts, "; "))
+}
+
+// count is a number of things: 1 call, 2,000 calls.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return group(uint64(n)) + " " + what + "s"
+}
+
+// group is a number with its thousands apart: 12,345.
+func group(n uint64) string {
+	s := strconv.FormatUint(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

@@ -1,0 +1,146 @@
+package view
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sshark/sshark/tui/component"
+	"github.com/sshark/sshark/tui/style"
+)
+
+// reason is why there is nothing to see, and what to do about it.
+type reason struct {
+	what  string
+	why   []string
+	do    []string
+	error bool
+}
+
+// why finds the reason for an empty list: the first that holds, the nearest cause first.
+func (m *Calls) why() reason {
+	clock := func(ns int64) string {
+		return time.Unix(0, ns).In(m.clock.Location).Format("2006-01-02 15:04:05")
+	}
+	a := m.history
+	if a == nil {
+		return reason{what: "Reading what is kept …", why: []string{m.window.Text(m.clock.Location)}}
+	}
+	for _, a := range []*answer{m.history, m.live} {
+		if a != nil && a.err != nil && !errors.Is(a.err, context.Canceled) {
+			return reason{what: "The question failed.", why: strings.Split(a.err.Error(), "\n"),
+				do: []string{"/  to change the filter", ":nodes  to see how the nodes are"}, error: true}
+		}
+	}
+	nodes := m.nodes
+	if nodes.Asked && nodes.Err != nil {
+		return reason{what: "The nodes cannot be asked.", why: []string{nodes.Err.Error()}, do: []string{":nodes  to see more"}, error: true}
+	}
+	if nodes.Asked && len(nodes.Nodes) == 0 {
+		return reason{what: "There is no node.", why: []string{"No worker has reported to this console."},
+			do: []string{"Look whether a worker runs on each node."}, error: true}
+	}
+	if miss := a.report.Missing; len(miss) > 0 && len(miss) >= len(nodes.Nodes) {
+		r := reason{what: "No node answered.", do: []string{":nodes  to see how they are"}, error: true}
+		for _, x := range miss[:min(3, len(miss))] {
+			r.why = append(r.why, x.Node+": "+x.Why)
+		}
+		return r
+	}
+	since, until := m.window.Bounds(m.clock.Now())
+	oldest, newest := a.report.Oldest, a.report.Newest
+	reading, pods, problems := false, 0, []PodProblem(nil)
+	rate := 0.0
+	for _, n := range nodes.Nodes {
+		reading = reading || n.State == "reading"
+		pods += n.Pods
+		problems = append(problems, n.Problems...)
+		rate += n.PacketRate
+		newest = max(newest, n.Newest)
+		if n.Oldest != 0 && (oldest == 0 || n.Oldest < oldest) {
+			oldest = n.Oldest
+		}
+	}
+	if nodes.Asked && oldest == 0 && pods == 0 && !reading {
+		r := reason{what: "No pod is captured.", why: []string{"Nothing runs in a network namespace that the " + count(len(nodes.Nodes), "node") + " may capture."},
+			do: []string{":nodes  to see each node", "Start a pod, or a named network namespace: ip netns add demo"}}
+		return r
+	}
+	if nodes.Asked && oldest == 0 {
+		r := reason{what: "No packet is kept yet.", why: []string{count(pods, "pod") + " captured, no packet seen."}, do: []string{":nodes  to see each node"}}
+		for _, p := range problems[:min(3, len(problems))] {
+			r.why = append(r.why, p.Pod+": "+p.Problem)
+		}
+		return r
+	}
+	if until != 0 && oldest != 0 && until <= oldest {
+		return reason{what: "This window is older than the oldest packet kept.",
+			why: []string{"Window: until " + clock(until), "Oldest packet: " + clock(oldest) + onNode(a.report.OldestNode)},
+			do:  []string{"w  for another window", "esc  for the one before"}}
+	}
+	if newest != 0 && newest < since && !reading {
+		return reason{what: "No packet came in within this window.",
+			why: []string{"Newest packet: " + clock(newest)},
+			do:  []string{"w  for an older window, or: all", ":nodes  to see whether the capture goes on"}}
+	}
+	if m.query() != "" {
+		r := reason{what: "The filter matches none of the calls.", do: []string{"/  to change the filter", "w  for another window", "esc  to see all calls"}}
+		switch {
+		case m.probe.done && m.probe.err == nil && m.probe.report.Matched == 0:
+			r.what = "There is no call in this window, with or without the filter."
+		case m.probe.done && m.probe.err == nil:
+			r.what = fmt.Sprintf("The filter matches none of %s.", count(int(m.probe.report.Matched), "call"))
+		}
+		r.why = append(r.why, m.query(), m.window.Text(m.clock.Location))
+		return r
+	}
+	r := reason{what: "There is no call in this window.", why: []string{m.window.Text(m.clock.Location)},
+		do: []string{"w  for another window"}}
+	if rate > 0 {
+		r.why = append(r.why, component.Number(rate)+" packets come in each second, but no protocol claims them: they are kept as flows.")
+	}
+	return r
+}
+
+func onNode(n string) string {
+	if n == "" {
+		return ""
+	}
+	return " on " + n
+}
+
+// viewEmpty draws the reason in the middle of the list.
+func (m *Calls) viewEmpty(r rect) []string {
+	why := m.why()
+	st := m.styles
+	lines := make([]string, 0, r.h)
+	put := func(s string, look func(...string) string) {
+		for _, part := range component.Wrap(style.Clean(s), min(r.w-4, 100)) {
+			left := max(0, (r.w-part.Width())/2)
+			lines = append(lines, style.Blank(left)+look(part.Cut(r.w))+style.Blank(r.w-left-min(r.w, part.Width())))
+		}
+	}
+	for range max(0, (r.h-len(why.why)-len(why.do)-4)/2) {
+		lines = append(lines, style.Blank(r.w))
+	}
+	if why.error {
+		put(why.what, st.Error.Render)
+	} else {
+		put(why.what, st.Strong.Render)
+	}
+	for _, s := range why.why {
+		put(s, st.Dim.Render)
+	}
+	if len(why.do) > 0 {
+		lines = append(lines, style.Blank(r.w))
+	}
+	for _, s := range why.do {
+		put(s, st.Accent.Render)
+	}
+	for len(lines) < r.h {
+		lines = append(lines, style.Blank(r.w))
+	}
+	return lines[:r.h]
+}

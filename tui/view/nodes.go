@@ -1,0 +1,235 @@
+package view
+
+import (
+	"time"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+	"github.com/sshark/sshark/tui/component"
+	"github.com/sshark/sshark/tui/keys"
+	"github.com/sshark/sshark/tui/style"
+)
+
+// Nodes is the list of nodes, with what is wrong with the selected one below.
+type Nodes struct {
+	Move  keys.Move
+	clock Clock
+
+	styles        *style.Styles
+	table         component.Table
+	msg           NodesMsg
+	width, height int
+	topOnce       bool
+}
+
+// The columns of the list of nodes.
+const (
+	nodeName = iota
+	nodeState
+	nodePackets
+	nodeBytes
+	nodeDrops
+	nodeDropped
+	nodeOldest
+	nodeStore
+	nodePods
+)
+
+// NewNodes makes the list.
+func NewNodes(clock Clock, st *style.Styles) Nodes {
+	m := Nodes{Move: keys.NewMove(), clock: clock, styles: st}
+	m.table = component.Table{Styles: st, Focused: true, Sorted: -1, Picked: -1, Columns: []component.Column{
+		nodeName:    {Title: "NODE", Min: 10, Max: 40, Weight: 3, Sort: -1},
+		nodeState:   {Title: "STATE", Min: 9, Max: 12, Weight: 1, Sort: -1},
+		nodePackets: {Title: "PKT/S", Min: 6, Max: 8, Weight: 1, Right: true, Sort: -1},
+		nodeBytes:   {Title: "BYTES/S", Min: 8, Max: 10, Weight: 1, Right: true, Sort: -1},
+		nodeDrops:   {Title: "DROP/S", Min: 6, Max: 8, Weight: 1, Right: true, Sort: -1},
+		nodeDropped: {Title: "DROPPED", Min: 7, Max: 12, Weight: 1, Right: true, Sort: -1},
+		nodeOldest:  {Title: "OLDEST", Min: 7, Max: 7, Right: true, Sort: -1},
+		nodeStore:   {Title: "STORE", Min: 9, Max: 22, Weight: 4, Right: true, Sort: -1},
+		nodePods:    {Title: "PODS", Min: 5, Max: 7, Right: true, Sort: -1},
+	}}
+	return m
+}
+
+// SetSize says how many cells there are.
+func (m *Nodes) SetSize(w, h int) {
+	m.width, m.height = w, h
+	m.table.SetSize(w, max(2, h-m.below()))
+	m.table.To(m.table.Cursor, len(m.msg.Nodes))
+}
+
+// below is the room for what is wrong.
+func (m *Nodes) below() int { return max(3, m.height/3) }
+
+// Update handles a message.
+func (m Nodes) Update(msg tea.Msg) (Nodes, tea.Cmd) {
+	n := len(m.msg.Nodes)
+	switch msg := msg.(type) {
+	case NodesMsg:
+		m.msg = msg
+		m.table.To(m.table.Cursor, len(msg.Nodes))
+	case tea.KeyPressMsg:
+		first := m.topOnce
+		m.topOnce = false
+		switch {
+		case key.Matches(msg, m.Move.Up):
+			m.table.Move(-1, n)
+		case key.Matches(msg, m.Move.Down):
+			m.table.Move(1, n)
+		case key.Matches(msg, m.Move.PageUp):
+			m.table.Move(-max(1, m.table.Height()-1), n)
+		case key.Matches(msg, m.Move.PageDown):
+			m.table.Move(max(1, m.table.Height()-1), n)
+		case key.Matches(msg, m.Move.Top):
+			if msg.String() == "g" && !first {
+				m.topOnce = true
+				break
+			}
+			m.table.To(0, n)
+		case key.Matches(msg, m.Move.Bottom):
+			m.table.To(n-1, n)
+		}
+	case tea.MouseWheelMsg:
+		switch msg.Button {
+		case tea.MouseWheelUp:
+			m.table.Scroll(-3, n)
+		case tea.MouseWheelDown:
+			m.table.Scroll(3, n)
+		}
+	case tea.MouseClickMsg:
+		if at := m.table.Offset + msg.Y - 1; msg.Button == tea.MouseLeft && msg.Y > 0 && msg.Y <= m.table.Height() && at < n {
+			m.table.To(at, n)
+		}
+	}
+	return m, nil
+}
+
+// Short are the keys for the bottom line.
+func (m *Nodes) Short() []key.Binding {
+	return []key.Binding{m.Move.Up, m.Move.Down}
+}
+
+// View draws the screen as lines.
+func (m *Nodes) View() []string {
+	st := m.styles
+	if len(m.msg.Nodes) == 0 {
+		return m.empty()
+	}
+	now := m.clock.Now()
+	cell := func(i, col int) component.Cell {
+		n := &m.msg.Nodes[i]
+		c := component.Cell{Style: st.Text}
+		switch col {
+		case nodeName:
+			c.Text = style.Clean(n.Name)
+		case nodeState:
+			c.Text = style.Clean(n.State)
+			switch n.State {
+			case "capturing", "reading":
+				c.Style = st.Good
+			case "degraded":
+				c.Style = st.Warn
+			default:
+				c.Style = st.Error
+			}
+		case nodePackets:
+			c.Text = style.Text(component.Number(n.PacketRate))
+		case nodeBytes:
+			c.Text = style.Text(component.Bytes(uint64(max(0, n.ByteRate))))
+		case nodeDrops:
+			c.Text = style.Text(component.Number(n.DropRate))
+			if n.DropRate > 0 {
+				c.Style = st.Error
+			}
+		case nodeDropped:
+			c.Text = style.Text(group(n.Dropped))
+			if n.Dropped > 0 {
+				c.Style = st.Error
+			}
+		case nodeOldest:
+			c.Text = "nothing"
+			if n.Oldest > 0 {
+				c.Text = style.Text(component.Duration(max(0, now.Sub(time.Unix(0, n.Oldest)))))
+			}
+		case nodeStore:
+			c.Text = style.Text(component.Bytes(n.StoreUsed))
+			switch wide := m.table.Shown(nodeStore) >= 15; {
+			case n.StoreLimit > 0 && wide:
+				c.Text += " of " + style.Text(component.Bytes(n.StoreLimit))
+			case n.StoreLimit > 0: // the part that is used says more than the bytes
+				c.Text = style.Text(group(n.StoreUsed*100/n.StoreLimit)) + "% full"
+			}
+		case nodePods:
+			c.Text = style.Text(group(uint64(max(0, n.Pods-len(n.Problems)))))
+			if len(n.Problems) > 0 {
+				c.Text += "/" + style.Text(group(uint64(n.Pods)))
+				c.Style = st.Warn
+			}
+		}
+		return c
+	}
+	mark := func(i int) component.Cell {
+		switch n := &m.msg.Nodes[i]; {
+		case i == m.table.Cursor:
+			return component.Cell{Text: "▌", Style: st.Accent}
+		case n.Problem != "":
+			return component.Cell{Text: "!", Style: st.Error}
+		}
+		return component.Cell{}
+	}
+	lines := m.table.View(len(m.msg.Nodes), cell, mark)
+	lines = append(lines, m.problems(&m.msg.Nodes[m.table.Cursor])...)
+	for len(lines) < m.height {
+		lines = append(lines, style.Blank(m.width))
+	}
+	return lines[:m.height]
+}
+
+// problems says what is wrong with a node.
+func (m *Nodes) problems(n *Node) []string {
+	st := m.styles
+	name := style.Clean(n.Name)
+	out := []string{st.Faint.Render("── ") + st.Accent.Render(name.Cut(m.width-8)) + st.Faint.Render(" "+line(m.width-4-min(name.Width(), m.width-8)))}
+	put := func(s string, look func(...string) string) {
+		for _, part := range component.Wrap(style.Clean(s), m.width-2) {
+			out = append(out, " "+look(part.Fit(m.width-1)))
+		}
+	}
+	if n.Problem != "" {
+		put(n.Problem, st.Error.Render)
+	}
+	for _, p := range n.Problems {
+		put(p.Pod+" is not captured: "+p.Problem, st.Warn.Render)
+	}
+	if n.Problem == "" && len(n.Problems) == 0 {
+		put("Nothing is wrong here.", st.Dim.Render)
+	}
+	put(group(n.Seen)+" packets seen, "+group(n.Dropped)+" lost.", st.Dim.Render)
+	return out
+}
+
+func (m *Nodes) empty() []string {
+	st := m.styles
+	what, why := style.Text("Asking the nodes …"), style.Text("")
+	look := st.Dim
+	switch {
+	case m.msg.Err != nil:
+		what, why, look = "The nodes cannot be asked.", style.Clean(m.msg.Err.Error()), st.Error
+	case m.msg.Asked:
+		what, why, look = "There is no node.", "No worker has reported: look whether a worker runs on each node.", st.Error
+	}
+	var out []string
+	for range m.height / 2 {
+		out = append(out, style.Blank(m.width))
+	}
+	center := func(t style.Text) string {
+		left := max(0, (m.width-t.Width())/2)
+		return style.Blank(left) + look.Render(t.Cut(m.width-left))
+	}
+	out = append(out, center(what), center(why))
+	for len(out) < m.height {
+		out = append(out, style.Blank(m.width))
+	}
+	return out[:m.height]
+}

@@ -1,0 +1,241 @@
+package view
+
+import (
+	"net/netip"
+	"sort"
+	"strconv"
+	"time"
+
+	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/tui/component"
+	"github.com/sshark/sshark/tui/style"
+)
+
+// MaxRows is how many calls a screen keeps, the newest.
+const MaxRows = 10_000
+
+// maxSummary is how many bytes of a summary a row keeps; the details have all of it.
+const maxSummary = 300
+
+// peer is one end of a flow, shared by its rows.
+type peer struct {
+	full  style.Text // with namespace
+	short style.Text
+	addr  netip.AddrPort
+	id    *dissect.Identity
+}
+
+// flowInfo is what the rows of one flow share.
+type flowInfo struct {
+	stream string
+	node   string
+	peers  [2]peer
+}
+
+// row is one call in the list.
+type row struct {
+	time     int64
+	id       uint64
+	latency  int64 // ns, -1: unknown
+	flow     *flowInfo
+	proto    *dissect.Protocol
+	title    style.Text
+	summary  style.Text
+	raw      string // the summary as it came, "" where it is the same
+	status   style.Text
+	seq      uint32
+	err      bool
+	reverse  bool
+	cut      bool // lost bytes, or the end
+	mark     bool
+	overlong bool // summary is not all of it
+}
+
+func (r *row) src() *peer {
+	if r.reverse {
+		return &r.flow.peers[1]
+	}
+	return &r.flow.peers[0]
+}
+
+func (r *row) dst() *peer {
+	if r.reverse {
+		return &r.flow.peers[0]
+	}
+	return &r.flow.peers[1]
+}
+
+func (r *row) ref() Ref {
+	return Ref{Stream: r.flow.stream, Seq: r.seq, ID: r.id, Node: r.flow.node, Time: r.time}
+}
+
+// line is the row as text, to be copied.
+func (r *row) line(loc *time.Location) string {
+	s := time.Unix(0, r.time).In(loc).Format("2006-01-02T15:04:05.000000Z07:00") + "  " +
+		string(r.src().full) + " → " + string(r.dst().full) + "  " + string(r.title) + "  " + string(r.summary)
+	if r.status != "" {
+		s += "  " + string(r.status)
+	}
+	if r.latency >= 0 {
+		s += "  " + component.Duration(time.Duration(r.latency))
+	}
+	return s
+}
+
+// copier makes rows of calls that are lent. One goroutine uses it.
+type copier struct {
+	flow    *dissect.Flow
+	info    *flowInfo
+	scratch []byte
+}
+
+func (c *copier) row(call *dissect.Call) *row {
+	if c.info == nil || c.flow != call.Flow {
+		c.flow, c.info = call.Flow, newFlowInfo(call.Flow)
+	}
+	r := &row{time: call.Time, id: call.ID(), flow: c.info, proto: call.Protocol, seq: call.Seq,
+		err: call.Error, reverse: call.Reverse, cut: call.Incomplete, latency: -1}
+	if ns, ok := call.Elapsed(); ok {
+		r.latency = ns
+	}
+	if call.Protocol != nil {
+		r.title = style.Text(call.Protocol.Title)
+	}
+	c.scratch = call.Message.AppendSummary(c.scratch[:0])
+	if len(c.scratch) > maxSummary {
+		c.scratch, r.overlong = c.scratch[:maxSummary], true
+	}
+	raw := string(c.scratch)
+	if r.summary = style.Clean(raw); string(r.summary) != raw {
+		r.raw = raw
+	}
+	c.scratch = call.Message.AppendStatus(c.scratch[:0])
+	r.status = style.Clean(string(c.scratch[:min(len(c.scratch), 64)]))
+	return r
+}
+
+func newFlowInfo(f *dissect.Flow) *flowInfo {
+	return &flowInfo{stream: f.ID.String(), node: f.Node, peers: [2]peer{newPeer(&f.Client), newPeer(&f.Server)}}
+}
+
+func newPeer(e *dissect.Endpoint) peer {
+	p := peer{full: style.Clean(e.Display()), addr: e.Addr, id: e.Identity}
+	p.short = p.full
+	if n := e.Name(); n != "" {
+		p.short = style.Clean(n)
+	}
+	return p
+}
+
+// rows is a list in time order, bounded.
+type rows struct {
+	list []*row
+	max  int
+}
+
+// add merges a batch in, and drops what is older than the newest max. It says whether
+// anything was dropped.
+func (rs *rows) add(batch []*row) (dropped bool) {
+	if len(batch) == 0 {
+		return false
+	}
+	sort.SliceStable(batch, func(i, j int) bool { return batch[i].time < batch[j].time })
+	old := rs.list
+	// Only what is not older than the batch has to be merged with it.
+	from := sort.Search(len(old), func(i int) bool { return old[i].time >= batch[0].time })
+	tail := append([]*row(nil), old[from:]...)
+	old = old[:from]
+	for len(tail) > 0 || len(batch) > 0 {
+		switch {
+		case len(batch) == 0 || len(tail) > 0 && tail[0].time < batch[0].time:
+			old, tail = append(old, tail[0]), tail[1:]
+		default:
+			b := batch[0]
+			batch = batch[1:]
+			if !seen(tail, b) && !seenBack(old, b) {
+				old = append(old, b)
+			}
+		}
+	}
+	if over := len(old) - rs.max; over > 0 {
+		n := copy(old, old[over:])
+		clear(old[n:])
+		old, dropped = old[:n], true
+	}
+	rs.list = old
+	return dropped
+}
+
+// seen says whether a call is among those of the same moment: what was read from the store
+// and what came in live may overlap.
+func seen(list []*row, r *row) bool {
+	for _, o := range list {
+		if o.time != r.time {
+			return false
+		}
+		if o.id == r.id && o.flow.node == r.flow.node {
+			return true
+		}
+	}
+	return false
+}
+
+func seenBack(list []*row, r *row) bool {
+	for i := len(list) - 1; i >= 0 && list[i].time == r.time; i-- {
+		if list[i].id == r.id && list[i].flow.node == r.flow.node {
+			return true
+		}
+	}
+	return false
+}
+
+// The columns of the list.
+const (
+	colTime = iota
+	colSource
+	colDestination
+	colProtocol
+	colSummary
+	colStatus
+	colLatency
+)
+
+var columnNames = [...]string{"time", "source", "destination", "protocol", "summary", "status", "latency"}
+
+// compare orders rows by a column.
+func compare(col int, a, b *row) int {
+	text := func(x, y style.Text) int {
+		switch {
+		case x < y:
+			return -1
+		case x > y:
+			return 1
+		}
+		return 0
+	}
+	switch col {
+	case colSource:
+		return text(a.src().full, b.src().full)
+	case colDestination:
+		return text(a.dst().full, b.dst().full)
+	case colProtocol:
+		return text(a.title, b.title)
+	case colSummary:
+		return text(a.summary, b.summary)
+	case colStatus:
+		x, errX := strconv.Atoi(string(a.status))
+		y, errY := strconv.Atoi(string(b.status))
+		if errX == nil && errY == nil {
+			return x - y
+		}
+		return text(a.status, b.status)
+	case colLatency:
+		switch {
+		case a.latency < b.latency:
+			return -1
+		case a.latency > b.latency:
+			return 1
+		}
+	}
+	return 0
+}
