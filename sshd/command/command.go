@@ -1,0 +1,208 @@
+// Package command is the console's command tree: what `ssh console COMMAND` and
+// `sshark COMMAND --pcap FILE` run. One file holds one command.
+//
+// Run is one command of one asker: it owns nothing beyond the call, keeps no state between
+// calls, and is safe to run many times at once with different Envs. Standard output gets data
+// only; everything that is said about the data goes to standard error, one line each. What
+// came off the wire reaches a terminal only through AppendPrintable.
+//
+// The result of Run is the exit status: ExitOK, ExitFailed, ExitUsage, ExitPartial,
+// ExitRefused or ExitCancelled.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sshark/sshark/dissect/filter"
+	"github.com/sshark/sshark/sshd/auth"
+	"github.com/sshark/sshark/worker/query"
+)
+
+// The exit statuses that scripts rely on.
+const (
+	ExitOK        = 0
+	ExitFailed    = 1
+	ExitUsage     = 2 // wrong usage or filter
+	ExitPartial   = 3 // a node did not answer
+	ExitRefused   = 4 // by policy
+	ExitCancelled = 130
+)
+
+// Env is where a command runs and who asks.
+type Env struct {
+	Source   query.Source     // who is asked; nil: Open makes it
+	Language *filter.Language // nil: filters are not checked here, and the help names no fields
+
+	// Open reads a capture file: commands then have --pcap FILE. closer ends what it opened.
+	Open func(ctx context.Context, path string) (source query.Source, closer io.Closer, err error)
+	// File says that Source is a file: it is read whole where no time is given, and times
+	// that are relative count back from its newest packet.
+	File bool
+
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Terminal       bool // Stdout is one
+	Width          int  // of the terminal in columns, 0: unknown
+	Color          bool // what --color auto means
+
+	Now      func() time.Time
+	Location *time.Location // of tables, and of times typed without a zone; nil is UTC
+
+	User  *auth.User              // who asks; nil: the machine's own user, on a file
+	Allow func(a auth.Verb) error // policy; nil allows all
+
+	// TUI opens the screen at a view ("" is the first) with a filter; nil: there is none.
+	TUI func(ctx context.Context, view, filter string) error
+
+	Version string
+	// Commands are more of them, of this place only (up, tap); each run gets new ones.
+	Commands []*cobra.Command
+	// Raw holds the words as they were typed, quotes included, in step with args; nil: as in args.
+	Raw []string
+
+	ctx   context.Context // of Run
+	words []string        // of Run, as mended, in step with Raw
+	told  *told           // what standard error was told
+}
+
+// told guards standard error and remembers which nodes were named, since a command may have
+// several answers, some of them while others go on.
+type told struct {
+	mu      sync.Mutex
+	missing map[string]bool
+}
+
+// first says whether a line about a missing node is new.
+func (t *told) first(line string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.missing[line] {
+		return false
+	}
+	t.missing[line] = true
+	return true
+}
+
+// Run runs one command and returns its exit status. It returns within about a second of the
+// end of ctx.
+func Run(ctx context.Context, env *Env, args []string) int {
+	e := *env
+	e.ctx, e.told = ctx, &told{missing: map[string]bool{}}
+	if e.Now == nil {
+		e.Now = time.Now
+	}
+	if e.Location == nil {
+		e.Location = time.UTC
+	}
+	if len(e.Raw) != len(args) {
+		e.Raw = args
+	}
+	root := e.root()
+	e.words, e.Raw = mend(args, e.Raw)
+	root.SetArgs(append([]string{}, e.words...)) // nil would mean os.Args
+	return e.finish(root.ExecuteContext(ctx))
+}
+
+// finish says what went wrong and turns it into the exit status.
+func (e *Env) finish(err error) int {
+	var usage *usageError
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.Is(err, errPartial):
+		return ExitPartial // each missing node was named already
+	case e.ctx.Err() != nil && errors.Is(e.ctx.Err(), context.Canceled), errors.Is(err, errGone):
+		return ExitCancelled
+	case errors.As(err, &usage):
+		e.say("%s", usage.Error())
+		return ExitUsage
+	case errors.Is(err, auth.ErrRefused):
+		e.say("%v", err)
+		return ExitRefused
+	}
+	e.say("%v", err)
+	return ExitFailed
+}
+
+// say writes one line to standard error. Texts of several lines (a filter's caret) keep them.
+func (e *Env) say(format string, args ...any) {
+	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
+	var b []byte
+	for i, line := range strings.Split(text, "\n") {
+		if i == 0 {
+			b = append(b, "sshark: "...)
+		}
+		b = append(AppendPrintable(b, line), '\n')
+	}
+	e.told.mu.Lock()
+	defer e.told.mu.Unlock()
+	// Nobody is left to tell when standard error is gone.
+	_, _ = e.Stderr.Write(b)
+}
+
+func (e *Env) allow(v auth.Verb) error {
+	if e.Allow == nil {
+		return nil
+	}
+	return e.Allow(v)
+}
+
+// usageError is wrong usage: exit status 2.
+type usageError struct{ err error }
+
+func (u *usageError) Error() string { return u.err.Error() }
+func (u *usageError) Unwrap() error { return u.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+var (
+	errPartial = errors.New("partial answer")
+	errGone    = errors.New("the reader is gone")
+)
+
+// root is the command tree.
+func (e *Env) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "sshark",
+		Short:         "What this cluster's pods say to each other",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return e.help(c.Root(), nil)
+			}
+			hint := "try: help"
+			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+				hint = "did you mean " + strings.Join(near, " or ") + "?"
+			}
+			return usagef("there is no command %q; %s", args[0], hint)
+		},
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetIn(e.Stdin)
+	root.SetOut(e.Stdout)
+	root.SetErr(e.Stderr)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%v; try: help %s", err, c.Name())
+	})
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _ = e.printHelp(c) })
+	root.AddCommand(e.calls(), e.flows(), e.pcap(), e.tcpdump(), e.nodes(), e.whoami(), e.version())
+	if e.TUI != nil {
+		root.AddCommand(e.tui())
+	}
+	root.AddCommand(e.Commands...)
+	root.SetHelpCommand(e.helpCommand())
+	return root
+}

@@ -1,0 +1,94 @@
+package sshd
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"charm.land/ssh"
+
+	"github.com/sshark/sshark/sshd/auth"
+	"github.com/sshark/sshark/sshd/command"
+)
+
+// commands runs a command line.
+func (s *Server) commands(next ssh.Handler) ssh.Handler {
+	return func(sess ssh.Session) {
+		if strings.TrimSpace(sess.RawCommand()) == "" {
+			next(sess)
+			return
+		}
+		is := of(sess)
+		is.kind = "command"
+		words, raw, err := command.Split(sess.RawCommand())
+		if err != nil {
+			tell(sess, "%v", err)
+			_ = sess.Exit(command.ExitUsage)
+			return
+		}
+		ctx, cancel := context.WithCancelCause(is.Context())
+		defer cancel(nil)
+		defer unblock(ctx, is)()
+		env := s.env(is)
+		env.Raw = raw
+		if env.Terminal {
+			if len(words) > 0 && words[0] != "tui" {
+				go interrupts(is, cancel)
+			}
+			env.TUI = func(ctx context.Context, view, filter string) error { return s.runScreen(ctx, is, view, filter) }
+		} else {
+			env.TUI = func(context.Context, string, string) error { return fmt.Errorf("the screen needs a terminal: ssh -t") }
+		}
+		if s.o.TUI == nil {
+			env.TUI = nil
+		}
+		status := command.Run(ctx, env, words)
+		if why, told := cancelled(ctx); told {
+			tell(sess, "%s", why)
+		}
+		_ = sess.Exit(status)
+	}
+}
+
+// env is what a command of this session runs in.
+func (s *Server) env(is *session) *command.Env {
+	pty, _, terminal := is.Pty()
+	return &command.Env{
+		Source: s.o.Source, Language: s.o.Language,
+		Stdin: is, Stdout: is, Stderr: is.Stderr(),
+		Terminal: terminal, Width: pty.Window.Width, Color: terminal && colorful(is.Environ(), pty.Term),
+		Now: s.o.Now, Location: time.UTC,
+		User:    is.user,
+		Allow:   func(v auth.Verb) error { return s.policy.Evaluate(is.user, v) },
+		Version: s.o.Version,
+	}
+}
+
+// colorful says whether a terminal shows colours that its user wants (no-color.org).
+func colorful(environ []string, term string) bool {
+	for _, kv := range environ {
+		if v, ok := strings.CutPrefix(kv, "NO_COLOR="); ok && v != "" {
+			return false
+		}
+	}
+	return term != "" && term != "dumb"
+}
+
+// interrupts reads the keys of a command that runs in a terminal. The client's terminal is
+// raw and the server has none: Ctrl-C is only a byte here.
+func interrupts(in io.Reader, cancel context.CancelCauseFunc) {
+	b := make([]byte, 256)
+	for {
+		n, err := in.Read(b)
+		if bytes.ContainsAny(b[:n], "\x03\x1c") {
+			cancel(fmt.Errorf("%w: Ctrl-C", errSignal))
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}

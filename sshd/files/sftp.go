@@ -1,0 +1,75 @@
+package files
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/pkg/sftp"
+)
+
+// ServeSFTP speaks SFTP (draft-ietf-secsh-filexfer-02, version 3) until the client ends it.
+func (t *Tree) ServeSFTP(conn io.ReadWriteCloser) error {
+	h := handlers{t}
+	s := sftp.NewRequestServer(conn, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h},
+		sftp.WithRSAllocator(), sftp.WithRSMaxTxPacket(256<<10))
+	if err := s.Serve(); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// handlers makes a Tree what pkg/sftp asks.
+type handlers struct{ t *Tree }
+
+func (h handlers) Fileread(r *sftp.Request) (io.ReaderAt, error) { return h.t.Open(r.Filepath) }
+
+func (h handlers) Filewrite(r *sftp.Request) (io.WriterAt, error) {
+	h.t.say("%s: this tree is read only", r.Filepath)
+	return nil, sftp.ErrSSHFxPermissionDenied
+}
+
+// Filecmd lets Setstat succeed, which scp -p and sftp's put need, and refuses the rest.
+func (h handlers) Filecmd(r *sftp.Request) error {
+	if r.Method == "Setstat" {
+		return nil
+	}
+	return sftp.ErrSSHFxPermissionDenied
+}
+
+func (h handlers) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
+	switch r.Method {
+	case "List":
+		l, err := h.t.List(r.Filepath)
+		return lister(l), asOS(err)
+	case "Stat", "Lstat":
+		i, err := h.t.Stat(r.Filepath)
+		return lister{i}, asOS(err)
+	}
+	return nil, sftp.ErrSSHFxOpUnsupported
+}
+
+// asOS gives pkg/sftp the errors that it knows a status for.
+func asOS(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return os.ErrNotExist
+	case errors.Is(err, fs.ErrPermission):
+		return os.ErrPermission
+	}
+	return err
+}
+
+type lister []fs.FileInfo
+
+func (l lister) ListAt(out []os.FileInfo, off int64) (int, error) {
+	if off >= int64(len(l)) {
+		return 0, io.EOF
+	}
+	n := copy(out, l[off:])
+	if n < len(out) {
+		return n, io.EOF
+	}
+	return n, nil
+}

@@ -1,0 +1,165 @@
+package sshd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"charm.land/ssh"
+	"github.com/charmbracelet/colorprofile"
+
+	"github.com/sshark/sshark/sshd/auth"
+	"github.com/sshark/sshark/sshd/command"
+)
+
+// screen runs the TUI where there is a terminal and no command.
+func (s *Server) screen(next ssh.Handler) ssh.Handler {
+	return func(sess ssh.Session) {
+		if _, _, ok := sess.Pty(); !ok || s.o.TUI == nil {
+			next(sess)
+			return
+		}
+		is := of(sess)
+		if err := s.policy.Evaluate(is.user, auth.See); err != nil {
+			tell(sess, "%v", err)
+			_ = sess.Exit(command.ExitRefused)
+			return
+		}
+		if err := s.runScreen(is.Context(), is, "", ""); err != nil {
+			tell(sess, "%v", err)
+			_ = sess.Exit(command.ExitFailed)
+			return
+		}
+		_ = sess.Exit(command.ExitOK)
+	}
+}
+
+// errScreen is what users are told; the log has more.
+var errScreen = errors.New("the screen failed; it was logged")
+
+// The size where a client says none.
+const (
+	defaultWidth  = 80
+	defaultHeight = 24
+	maxSide       = 1000 // columns or rows: a larger terminal is a client that lies
+)
+
+// runScreen runs one TUI until its user or its channel ends it. A panic in the model or in one
+// of its commands ends it too; the terminal is restored in any case.
+func (s *Server) runScreen(ctx context.Context, is *session, view, filter string) (err error) {
+	is.kind = "screen"
+	pty, _, _ := is.Pty()
+	environ := append(is.Environ(), "TERM="+pty.Term)
+	w, h := side(pty.Window.Width, defaultWidth), side(pty.Window.Height, defaultHeight)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer unblock(ctx, is)()
+	defer func() {
+		if r := recover(); r != nil {
+			is.log.Error("panic in the screen", "panic", fmt.Sprint(r))
+			err = errScreen
+		}
+	}()
+	model, err := s.o.TUI(ctx, &TUISession{
+		User: is.user, Remote: is.RemoteAddr().String(), View: view, Filter: filter,
+		Term: pty.Term, Environ: environ, Width: w, Height: h,
+		Allow: func(v auth.Verb) error { return s.policy.Evaluate(is.user, v) },
+	})
+	if err != nil {
+		is.log.Error("screen", "error", err.Error())
+		return errScreen
+	}
+	keys := newKeyReader(is, s.o.Limits.Idle, func() { cancel(errIdle) })
+	defer keys.stop()
+	p := tea.NewProgram(model,
+		tea.WithContext(ctx),
+		tea.WithInput(keys), tea.WithOutput(is),
+		tea.WithEnvironment(environ),
+		tea.WithColorProfile(colorprofile.Env(environ)),
+		tea.WithWindowSize(w, h),
+		tea.WithoutSignalHandler(), // signals are the server's
+		// There is no shell to go back to.
+		tea.WithFilter(func(_ tea.Model, m tea.Msg) tea.Msg {
+			if _, ok := m.(tea.SuspendMsg); ok {
+				return tea.ResumeMsg{}
+			}
+			return m
+		}),
+	)
+	go func() {
+		sizes := is.channel().sizes
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case w := <-sizes:
+				p.Send(tea.WindowSizeMsg{Width: side(w.Width, defaultWidth), Height: side(w.Height, defaultHeight)})
+			}
+		}
+	}()
+	_, err = p.Run()
+	p.Kill() // nothing if it has ended well; otherwise the terminal is given back
+	return s.screenEnd(ctx, is, err)
+}
+
+// screenEnd turns the end of a program into what the user is told.
+func (s *Server) screenEnd(ctx context.Context, is *session, err error) error {
+	why, told := cancelled(ctx)
+	switch {
+	case errors.Is(err, tea.ErrProgramPanic):
+		is.log.Error("panic in the screen", "error", err.Error())
+		return errScreen
+	case told:
+		return errors.New(why)
+	case err == nil, why != "", errors.Is(err, tea.ErrInterrupted):
+		return nil
+	case errors.Is(err, io.EOF), is.Context().Err() != nil:
+		return nil // the terminal is gone
+	}
+	is.log.Error("screen", "error", err.Error())
+	return errScreen
+}
+
+func side(n, unknown int) int {
+	switch {
+	case n <= 0:
+		return unknown
+	case n > maxSide:
+		return maxSide
+	}
+	return n
+}
+
+// keyReader hands on what the user types, and notices when nothing is typed for long. Output
+// is no sign of life: a screen that is left alone draws for ever.
+type keyReader struct {
+	in    io.Reader
+	idle  time.Duration
+	mu    sync.Mutex
+	timer *time.Timer
+}
+
+func newKeyReader(in io.Reader, idle time.Duration, expired func()) *keyReader {
+	return &keyReader{in: in, idle: idle, timer: time.AfterFunc(idle, expired)}
+}
+
+// Read implements io.Reader.
+func (k *keyReader) Read(p []byte) (int, error) {
+	n, err := k.in.Read(p)
+	if n > 0 {
+		k.mu.Lock()
+		k.timer.Reset(k.idle)
+		k.mu.Unlock()
+	}
+	return n, err
+}
+
+func (k *keyReader) stop() {
+	k.mu.Lock()
+	k.timer.Stop()
+	k.mu.Unlock()
+}
