@@ -239,7 +239,7 @@ func makeKeys(state, authorized string) (*consoleKeys, error) {
 		return nil, err
 	}
 	k.authorized = filepath.Join(state, "authorized_keys")
-	line := ssh.MarshalAuthorizedKey(client.PublicKey())
+	line := append(trimLine(ssh.MarshalAuthorizedKey(client.PublicKey())), " operator\n"...)
 	text, err := os.ReadFile(k.authorized)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err

@@ -170,6 +170,7 @@ type nodeJSON struct {
 	StoreUsed  uint64         `json:"store_used_bytes"`
 	StoreLimit uint64         `json:"store_limit_bytes"`
 	Segments   int            `json:"segments"`
+	Queries    int            `json:"queries"`
 	Pods       []podJSON      `json:"pods"`
 }
 
@@ -210,7 +211,7 @@ func nodesJSON(o *output, nodes []query.Node) error {
 			QueueDrops: n.QueueDrops, DiskDrops: n.DiskDrops,
 			PacketRate: n.PacketRate, ByteRate: n.ByteRate, DropRate: n.DropRate,
 			Oldest: stampOf(n.Oldest), Newest: stampOf(n.Newest),
-			StoreUsed: n.StoreUsed, StoreLimit: n.StoreLimit, Segments: n.Segments, Pods: []podJSON{},
+			StoreUsed: n.StoreUsed, StoreLimit: n.StoreLimit, Segments: n.Segments, Queries: n.Queries, Pods: []podJSON{},
 		}
 		for _, p := range n.Pods {
 			j.Pods = append(j.Pods, podJSON{p.Pod.Namespace, p.Pod.Name, p.Pod.UID, p.Interfaces, p.Problem, p.Stats.Seen, p.Stats.Stored, p.Stats.Dropped})

@@ -32,20 +32,6 @@ import (
 	"github.com/sshark/sshark/worker/query"
 )
 
-// Streams is a Source that has the bytes of flows too.
-type Streams interface {
-	// Stream hands out the reassembled bytes of one flow, both directions in the order of
-	// their capture. It returns query.ErrNoSuchFlow if nothing is kept of it.
-	Stream(ctx context.Context, id flow.ID, out StreamSink) (*query.Report, error)
-}
-
-// StreamSink takes the bytes of a flow; d is 0 for client to server. Bytes are borrowed until
-// the call returns. n missing bytes are a Gap (0: unknown how many).
-type StreamSink interface {
-	Data(d flow.Dir, b []byte, at int64) error
-	Gap(d flow.Dir, n int64, at int64) error
-}
-
 // Options of a Tree.
 type Options struct {
 	Source   query.Source
@@ -207,9 +193,6 @@ func (t *Tree) stream(name string, missing error) (*export, error) {
 	switch kind {
 	case "pcapng":
 	case "client.bin", "server.bin":
-		if _, ok := t.Source.(Streams); !ok {
-			return nil, missing
-		}
 		e.side = strings.TrimSuffix(kind, ".bin")
 	default:
 		return nil, missing
@@ -383,18 +366,13 @@ func (t *Tree) List(p string) ([]fs.FileInfo, error) {
 // listStreams lists the newest flows.
 func (t *Tree) listStreams() ([]fs.FileInfo, error) {
 	var out []fs.FileInfo
-	_, bytes := t.Source.(Streams)
 	seen := map[flow.ID]bool{}
 	_, err := t.Source.Flows(t.ctx, &query.Request{Last: listedFlows}, func(f *dissect.Flow) error {
 		if seen[f.ID] {
 			return nil
 		}
 		seen[f.ID] = true
-		names := []string{".pcapng"}
-		if bytes {
-			names = append(names, ".client.bin", ".server.bin")
-		}
-		for _, n := range names {
+		for _, n := range []string{".pcapng", ".client.bin", ".server.bin"} {
 			out = append(out, info{name: f.ID.String() + n, mod: time.Unix(0, f.Last)})
 		}
 		return nil

@@ -9,12 +9,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/flow"
 	"github.com/sshark/sshark/worker/query"
 )
 
@@ -266,6 +268,27 @@ func (f *Fleet) Packets(ctx context.Context, r *query.Request, out query.PacketS
 		}
 		return out.Flush()
 	})
+}
+
+// Stream implements query.Source. A flow is one node's: the others are asked in turn until
+// one has it.
+func (f *Fleet) Stream(ctx context.Context, id flow.ID, out query.StreamSink) (*query.Report, error) {
+	joined := &query.Report{}
+	for _, m := range f.members() {
+		r, err := m.Source.Stream(ctx, id, out)
+		switch {
+		case errors.Is(err, query.ErrNoSuchFlow):
+			continue
+		case errors.Is(err, ErrUnreachable):
+			joined.Nodes = append(joined.Nodes, query.NodeReport{Node: m.Name, Missing: err.Error()})
+			continue
+		}
+		if r != nil {
+			joined.Nodes = append(joined.Nodes, r.Nodes...)
+		}
+		return joined, err
+	}
+	return joined, fmt.Errorf("stream %s: %w", id, query.ErrNoSuchFlow)
 }
 
 // Nodes implements query.Source. Missing nodes are listed as gone.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/flow"
 	"github.com/sshark/sshark/pcap/pcapng"
 	"github.com/sshark/sshark/worker/api"
 	"github.com/sshark/sshark/worker/query"
@@ -218,6 +219,27 @@ func (p *pipe) packets(out query.PacketSink) error {
 			return err
 		}
 	}
+}
+
+// Stream implements query.Source.
+func (n *Node) Stream(ctx context.Context, id flow.ID, out query.StreamSink) (*query.Report, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := n.client.Stream(ctx, &api.StreamRequest{Id: uint64(id)})
+	return receive(stream, err, func(m *api.StreamReply) (*api.Report, error) {
+		for _, p := range m.Pieces {
+			var err error
+			if d := flow.Dir(p.Direction & 1); len(p.Data) > 0 {
+				err = out.Data(d, p.Data, p.Time)
+			} else {
+				err = out.Gap(d, p.Gap, p.Time)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		return m.Report, nil
+	})
 }
 
 // Nodes implements query.Source.

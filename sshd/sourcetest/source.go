@@ -259,3 +259,18 @@ func (s *Source) Nodes(context.Context) ([]query.Node, *query.Report, error) {
 	}
 	return []query.Node{n}, s.report(0), s.Err
 }
+
+// Stream implements query.Source: each flow has the same bytes, with a gap in them.
+func (s *Source) Stream(_ context.Context, _ flow.ID, out query.StreamSink) (*query.Report, error) {
+	for _, step := range []func() error{
+		func() error { return out.Data(0, []byte("GET / HTTP/1.1\r\n"), 1) },
+		func() error { return out.Data(1, []byte("HTTP/1.1 200 OK\r\n"), 2) },
+		func() error { return out.Gap(1, 100, 3) },
+		func() error { return out.Data(1, []byte("tail"), 4) },
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return &query.Report{Nodes: []query.NodeReport{{Node: "node-a"}}}, nil
+}

@@ -161,7 +161,7 @@ func toStats(m *Stats) pcap.Stats {
 func FromNode(n *query.Node) *Node {
 	m := &Node{Name: n.Name, State: n.State, Problem: n.Problem, Time: n.Time, Stats: fromStats(n.Stats), PacketRate: n.PacketRate,
 		ByteRate: n.ByteRate, DropRate: n.DropRate, QueueDrops: n.QueueDrops, DiskDrops: n.DiskDrops, Oldest: n.Oldest, Newest: n.Newest,
-		StoreUsed: n.StoreUsed, StoreLimit: n.StoreLimit, Segments: uint32(n.Segments)}
+		StoreUsed: n.StoreUsed, StoreLimit: n.StoreLimit, Segments: uint32(n.Segments), Queries: uint32(n.Queries)}
 	for i := range n.Pods {
 		p := &n.Pods[i]
 		m.Pods = append(m.Pods, &PodState{Namespace: p.Pod.Namespace, Name: p.Pod.Name, Uid: p.Pod.UID, Interfaces: p.Interfaces,
@@ -174,7 +174,7 @@ func FromNode(n *query.Node) *Node {
 func ToNode(m *Node) query.Node {
 	n := query.Node{Name: m.Name, State: m.State, Problem: m.Problem, Time: m.Time, Stats: toStats(m.Stats), PacketRate: m.PacketRate,
 		ByteRate: m.ByteRate, DropRate: m.DropRate, QueueDrops: m.QueueDrops, DiskDrops: m.DiskDrops, Oldest: m.Oldest, Newest: m.Newest,
-		StoreUsed: m.StoreUsed, StoreLimit: m.StoreLimit, Segments: int(m.Segments)}
+		StoreUsed: m.StoreUsed, StoreLimit: m.StoreLimit, Segments: int(m.Segments), Queries: int(m.Queries)}
 	for _, p := range m.Pods {
 		n.Pods = append(n.Pods, query.PodState{Pod: pcap.Pod{Namespace: p.Namespace, Name: p.Name, UID: p.Uid}, Interfaces: p.Interfaces,
 			Problem: p.Problem, Stats: toStats(p.Stats)})

@@ -909,6 +909,171 @@ func (x *PacketsReply) GetReport() *Report {
 	return nil
 }
 
+type StreamRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamRequest) Reset() {
+	*x = StreamRequest{}
+	mi := &file_worker_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamRequest) ProtoMessage() {}
+
+func (x *StreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamRequest.ProtoReflect.Descriptor instead.
+func (*StreamRequest) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *StreamRequest) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+// Piece is a stretch of one direction of a stream, or a gap in it.
+type Piece struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Direction     uint32                 `protobuf:"varint,1,opt,name=direction,proto3" json:"direction,omitempty"` // 0: client to server
+	Time          int64                  `protobuf:"fixed64,2,opt,name=time,proto3" json:"time,omitempty"`
+	Data          []byte                 `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"` // none: a gap
+	Gap           int64                  `protobuf:"varint,4,opt,name=gap,proto3" json:"gap,omitempty"`  // bytes that are missing, 0: unknown how many
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Piece) Reset() {
+	*x = Piece{}
+	mi := &file_worker_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Piece) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Piece) ProtoMessage() {}
+
+func (x *Piece) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Piece.ProtoReflect.Descriptor instead.
+func (*Piece) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Piece) GetDirection() uint32 {
+	if x != nil {
+		return x.Direction
+	}
+	return 0
+}
+
+func (x *Piece) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *Piece) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *Piece) GetGap() int64 {
+	if x != nil {
+		return x.Gap
+	}
+	return 0
+}
+
+type StreamReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pieces        []*Piece               `protobuf:"bytes,1,rep,name=pieces,proto3" json:"pieces,omitempty"`
+	Report        *Report                `protobuf:"bytes,2,opt,name=report,proto3" json:"report,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamReply) Reset() {
+	*x = StreamReply{}
+	mi := &file_worker_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamReply) ProtoMessage() {}
+
+func (x *StreamReply) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
+func (*StreamReply) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *StreamReply) GetPieces() []*Piece {
+	if x != nil {
+		return x.Pieces
+	}
+	return nil
+}
+
+func (x *StreamReply) GetReport() *Report {
+	if x != nil {
+		return x.Report
+	}
+	return nil
+}
+
 type NodeReport struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
@@ -926,7 +1091,7 @@ type NodeReport struct {
 
 func (x *NodeReport) Reset() {
 	*x = NodeReport{}
-	mi := &file_worker_proto_msgTypes[9]
+	mi := &file_worker_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -938,7 +1103,7 @@ func (x *NodeReport) String() string {
 func (*NodeReport) ProtoMessage() {}
 
 func (x *NodeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[9]
+	mi := &file_worker_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -951,7 +1116,7 @@ func (x *NodeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeReport.ProtoReflect.Descriptor instead.
 func (*NodeReport) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{9}
+	return file_worker_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *NodeReport) GetNode() string {
@@ -1026,7 +1191,7 @@ type Report struct {
 
 func (x *Report) Reset() {
 	*x = Report{}
-	mi := &file_worker_proto_msgTypes[10]
+	mi := &file_worker_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1203,7 @@ func (x *Report) String() string {
 func (*Report) ProtoMessage() {}
 
 func (x *Report) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[10]
+	mi := &file_worker_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1216,7 @@ func (x *Report) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Report.ProtoReflect.Descriptor instead.
 func (*Report) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{10}
+	return file_worker_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Report) GetNodes() []*NodeReport {
@@ -1069,7 +1234,7 @@ type NodesRequest struct {
 
 func (x *NodesRequest) Reset() {
 	*x = NodesRequest{}
-	mi := &file_worker_proto_msgTypes[11]
+	mi := &file_worker_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1081,7 +1246,7 @@ func (x *NodesRequest) String() string {
 func (*NodesRequest) ProtoMessage() {}
 
 func (x *NodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[11]
+	mi := &file_worker_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1094,7 +1259,7 @@ func (x *NodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodesRequest.ProtoReflect.Descriptor instead.
 func (*NodesRequest) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{11}
+	return file_worker_proto_rawDescGZIP(), []int{14}
 }
 
 type Stats struct {
@@ -1110,7 +1275,7 @@ type Stats struct {
 
 func (x *Stats) Reset() {
 	*x = Stats{}
-	mi := &file_worker_proto_msgTypes[12]
+	mi := &file_worker_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1122,7 +1287,7 @@ func (x *Stats) String() string {
 func (*Stats) ProtoMessage() {}
 
 func (x *Stats) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[12]
+	mi := &file_worker_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1135,7 +1300,7 @@ func (x *Stats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stats.ProtoReflect.Descriptor instead.
 func (*Stats) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{12}
+	return file_worker_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Stats) GetSeen() uint64 {
@@ -1187,7 +1352,7 @@ type PodState struct {
 
 func (x *PodState) Reset() {
 	*x = PodState{}
-	mi := &file_worker_proto_msgTypes[13]
+	mi := &file_worker_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1364,7 @@ func (x *PodState) String() string {
 func (*PodState) ProtoMessage() {}
 
 func (x *PodState) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[13]
+	mi := &file_worker_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1377,7 @@ func (x *PodState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PodState.ProtoReflect.Descriptor instead.
 func (*PodState) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{13}
+	return file_worker_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PodState) GetNamespace() string {
@@ -1275,13 +1440,14 @@ type Node struct {
 	StoreLimit    uint64                 `protobuf:"varint,14,opt,name=store_limit,json=storeLimit,proto3" json:"store_limit,omitempty"`
 	Segments      uint32                 `protobuf:"varint,15,opt,name=segments,proto3" json:"segments,omitempty"`
 	Pods          []*PodState            `protobuf:"bytes,16,rep,name=pods,proto3" json:"pods,omitempty"`
+	Queries       uint32                 `protobuf:"varint,17,opt,name=queries,proto3" json:"queries,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_worker_proto_msgTypes[14]
+	mi := &file_worker_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1293,7 +1459,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[14]
+	mi := &file_worker_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1306,7 +1472,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{14}
+	return file_worker_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Node) GetName() string {
@@ -1421,6 +1587,13 @@ func (x *Node) GetPods() []*PodState {
 	return nil
 }
 
+func (x *Node) GetQueries() uint32 {
+	if x != nil {
+		return x.Queries
+	}
+	return 0
+}
+
 type NodesReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Nodes         []*Node                `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
@@ -1431,7 +1604,7 @@ type NodesReply struct {
 
 func (x *NodesReply) Reset() {
 	*x = NodesReply{}
-	mi := &file_worker_proto_msgTypes[15]
+	mi := &file_worker_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1443,7 +1616,7 @@ func (x *NodesReply) String() string {
 func (*NodesReply) ProtoMessage() {}
 
 func (x *NodesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_worker_proto_msgTypes[15]
+	mi := &file_worker_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1456,7 +1629,7 @@ func (x *NodesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodesReply.ProtoReflect.Descriptor instead.
 func (*NodesReply) Descriptor() ([]byte, []int) {
-	return file_worker_proto_rawDescGZIP(), []int{15}
+	return file_worker_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *NodesReply) GetNodes() []*Node {
@@ -1570,7 +1743,17 @@ const file_worker_proto_rawDesc = "" +
 	"\fPacketsReply\x12\x16\n" +
 	"\x06pcapng\x18\x01 \x01(\fR\x06pcapng\x12\x14\n" +
 	"\x05flush\x18\x02 \x01(\bR\x05flush\x120\n" +
-	"\x06report\x18\x03 \x01(\v2\x18.sshark.worker.v1.ReportR\x06report\"\xe0\x01\n" +
+	"\x06report\x18\x03 \x01(\v2\x18.sshark.worker.v1.ReportR\x06report\"\x1f\n" +
+	"\rStreamRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\"_\n" +
+	"\x05Piece\x12\x1c\n" +
+	"\tdirection\x18\x01 \x01(\rR\tdirection\x12\x12\n" +
+	"\x04time\x18\x02 \x01(\x10R\x04time\x12\x12\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\x12\x10\n" +
+	"\x03gap\x18\x04 \x01(\x03R\x03gap\"p\n" +
+	"\vStreamReply\x12/\n" +
+	"\x06pieces\x18\x01 \x03(\v2\x17.sshark.worker.v1.PieceR\x06pieces\x120\n" +
+	"\x06report\x18\x02 \x01(\v2\x18.sshark.worker.v1.ReportR\x06report\"\xe0\x01\n" +
 	"\n" +
 	"NodeReport\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
@@ -1599,7 +1782,7 @@ const file_worker_proto_rawDesc = "" +
 	"interfaces\x18\x04 \x03(\tR\n" +
 	"interfaces\x12\x18\n" +
 	"\aproblem\x18\x05 \x01(\tR\aproblem\x12-\n" +
-	"\x05stats\x18\x06 \x01(\v2\x17.sshark.worker.v1.StatsR\x05stats\"\xe4\x03\n" +
+	"\x05stats\x18\x06 \x01(\v2\x17.sshark.worker.v1.StatsR\x05stats\"\xfe\x03\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x18\n" +
@@ -1622,15 +1805,17 @@ const file_worker_proto_rawDesc = "" +
 	"\vstore_limit\x18\x0e \x01(\x04R\n" +
 	"storeLimit\x12\x1a\n" +
 	"\bsegments\x18\x0f \x01(\rR\bsegments\x12.\n" +
-	"\x04pods\x18\x10 \x03(\v2\x1a.sshark.worker.v1.PodStateR\x04pods\"l\n" +
+	"\x04pods\x18\x10 \x03(\v2\x1a.sshark.worker.v1.PodStateR\x04pods\x12\x18\n" +
+	"\aqueries\x18\x11 \x01(\rR\aqueries\"l\n" +
 	"\n" +
 	"NodesReply\x12,\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x16.sshark.worker.v1.NodeR\x05nodes\x120\n" +
-	"\x06report\x18\x02 \x01(\v2\x18.sshark.worker.v1.ReportR\x06report2\x9f\x02\n" +
+	"\x06report\x18\x02 \x01(\v2\x18.sshark.worker.v1.ReportR\x06report2\xeb\x02\n" +
 	"\x06Worker\x12B\n" +
 	"\x05Calls\x12\x19.sshark.worker.v1.Request\x1a\x1c.sshark.worker.v1.CallsReply0\x01\x12B\n" +
 	"\x05Flows\x12\x19.sshark.worker.v1.Request\x1a\x1c.sshark.worker.v1.FlowsReply0\x01\x12F\n" +
-	"\aPackets\x12\x19.sshark.worker.v1.Request\x1a\x1e.sshark.worker.v1.PacketsReply0\x01\x12E\n" +
+	"\aPackets\x12\x19.sshark.worker.v1.Request\x1a\x1e.sshark.worker.v1.PacketsReply0\x01\x12J\n" +
+	"\x06Stream\x12\x1f.sshark.worker.v1.StreamRequest\x1a\x1d.sshark.worker.v1.StreamReply0\x01\x12E\n" +
 	"\x05Nodes\x12\x1e.sshark.worker.v1.NodesRequest\x1a\x1c.sshark.worker.v1.NodesReplyB%Z#github.com/sshark/sshark/worker/apib\x06proto3"
 
 var (
@@ -1645,28 +1830,31 @@ func file_worker_proto_rawDescGZIP() []byte {
 	return file_worker_proto_rawDescData
 }
 
-var file_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_worker_proto_goTypes = []any{
-	(*Request)(nil),      // 0: sshark.worker.v1.Request
-	(*Identity)(nil),     // 1: sshark.worker.v1.Identity
-	(*Endpoint)(nil),     // 2: sshark.worker.v1.Endpoint
-	(*Flow)(nil),         // 3: sshark.worker.v1.Flow
-	(*Body)(nil),         // 4: sshark.worker.v1.Body
-	(*Call)(nil),         // 5: sshark.worker.v1.Call
-	(*CallsReply)(nil),   // 6: sshark.worker.v1.CallsReply
-	(*FlowsReply)(nil),   // 7: sshark.worker.v1.FlowsReply
-	(*PacketsReply)(nil), // 8: sshark.worker.v1.PacketsReply
-	(*NodeReport)(nil),   // 9: sshark.worker.v1.NodeReport
-	(*Report)(nil),       // 10: sshark.worker.v1.Report
-	(*NodesRequest)(nil), // 11: sshark.worker.v1.NodesRequest
-	(*Stats)(nil),        // 12: sshark.worker.v1.Stats
-	(*PodState)(nil),     // 13: sshark.worker.v1.PodState
-	(*Node)(nil),         // 14: sshark.worker.v1.Node
-	(*NodesReply)(nil),   // 15: sshark.worker.v1.NodesReply
-	nil,                  // 16: sshark.worker.v1.Identity.LabelsEntry
+	(*Request)(nil),       // 0: sshark.worker.v1.Request
+	(*Identity)(nil),      // 1: sshark.worker.v1.Identity
+	(*Endpoint)(nil),      // 2: sshark.worker.v1.Endpoint
+	(*Flow)(nil),          // 3: sshark.worker.v1.Flow
+	(*Body)(nil),          // 4: sshark.worker.v1.Body
+	(*Call)(nil),          // 5: sshark.worker.v1.Call
+	(*CallsReply)(nil),    // 6: sshark.worker.v1.CallsReply
+	(*FlowsReply)(nil),    // 7: sshark.worker.v1.FlowsReply
+	(*PacketsReply)(nil),  // 8: sshark.worker.v1.PacketsReply
+	(*StreamRequest)(nil), // 9: sshark.worker.v1.StreamRequest
+	(*Piece)(nil),         // 10: sshark.worker.v1.Piece
+	(*StreamReply)(nil),   // 11: sshark.worker.v1.StreamReply
+	(*NodeReport)(nil),    // 12: sshark.worker.v1.NodeReport
+	(*Report)(nil),        // 13: sshark.worker.v1.Report
+	(*NodesRequest)(nil),  // 14: sshark.worker.v1.NodesRequest
+	(*Stats)(nil),         // 15: sshark.worker.v1.Stats
+	(*PodState)(nil),      // 16: sshark.worker.v1.PodState
+	(*Node)(nil),          // 17: sshark.worker.v1.Node
+	(*NodesReply)(nil),    // 18: sshark.worker.v1.NodesReply
+	nil,                   // 19: sshark.worker.v1.Identity.LabelsEntry
 }
 var file_worker_proto_depIdxs = []int32{
-	16, // 0: sshark.worker.v1.Identity.labels:type_name -> sshark.worker.v1.Identity.LabelsEntry
+	19, // 0: sshark.worker.v1.Identity.labels:type_name -> sshark.worker.v1.Identity.LabelsEntry
 	1,  // 1: sshark.worker.v1.Endpoint.identity:type_name -> sshark.worker.v1.Identity
 	2,  // 2: sshark.worker.v1.Flow.client:type_name -> sshark.worker.v1.Endpoint
 	2,  // 3: sshark.worker.v1.Flow.server:type_name -> sshark.worker.v1.Endpoint
@@ -1674,29 +1862,33 @@ var file_worker_proto_depIdxs = []int32{
 	4,  // 5: sshark.worker.v1.Call.response_body:type_name -> sshark.worker.v1.Body
 	3,  // 6: sshark.worker.v1.CallsReply.flows:type_name -> sshark.worker.v1.Flow
 	5,  // 7: sshark.worker.v1.CallsReply.calls:type_name -> sshark.worker.v1.Call
-	10, // 8: sshark.worker.v1.CallsReply.report:type_name -> sshark.worker.v1.Report
+	13, // 8: sshark.worker.v1.CallsReply.report:type_name -> sshark.worker.v1.Report
 	3,  // 9: sshark.worker.v1.FlowsReply.flows:type_name -> sshark.worker.v1.Flow
-	10, // 10: sshark.worker.v1.FlowsReply.report:type_name -> sshark.worker.v1.Report
-	10, // 11: sshark.worker.v1.PacketsReply.report:type_name -> sshark.worker.v1.Report
-	9,  // 12: sshark.worker.v1.Report.nodes:type_name -> sshark.worker.v1.NodeReport
-	12, // 13: sshark.worker.v1.PodState.stats:type_name -> sshark.worker.v1.Stats
-	12, // 14: sshark.worker.v1.Node.stats:type_name -> sshark.worker.v1.Stats
-	13, // 15: sshark.worker.v1.Node.pods:type_name -> sshark.worker.v1.PodState
-	14, // 16: sshark.worker.v1.NodesReply.nodes:type_name -> sshark.worker.v1.Node
-	10, // 17: sshark.worker.v1.NodesReply.report:type_name -> sshark.worker.v1.Report
-	0,  // 18: sshark.worker.v1.Worker.Calls:input_type -> sshark.worker.v1.Request
-	0,  // 19: sshark.worker.v1.Worker.Flows:input_type -> sshark.worker.v1.Request
-	0,  // 20: sshark.worker.v1.Worker.Packets:input_type -> sshark.worker.v1.Request
-	11, // 21: sshark.worker.v1.Worker.Nodes:input_type -> sshark.worker.v1.NodesRequest
-	6,  // 22: sshark.worker.v1.Worker.Calls:output_type -> sshark.worker.v1.CallsReply
-	7,  // 23: sshark.worker.v1.Worker.Flows:output_type -> sshark.worker.v1.FlowsReply
-	8,  // 24: sshark.worker.v1.Worker.Packets:output_type -> sshark.worker.v1.PacketsReply
-	15, // 25: sshark.worker.v1.Worker.Nodes:output_type -> sshark.worker.v1.NodesReply
-	22, // [22:26] is the sub-list for method output_type
-	18, // [18:22] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	13, // 10: sshark.worker.v1.FlowsReply.report:type_name -> sshark.worker.v1.Report
+	13, // 11: sshark.worker.v1.PacketsReply.report:type_name -> sshark.worker.v1.Report
+	10, // 12: sshark.worker.v1.StreamReply.pieces:type_name -> sshark.worker.v1.Piece
+	13, // 13: sshark.worker.v1.StreamReply.report:type_name -> sshark.worker.v1.Report
+	12, // 14: sshark.worker.v1.Report.nodes:type_name -> sshark.worker.v1.NodeReport
+	15, // 15: sshark.worker.v1.PodState.stats:type_name -> sshark.worker.v1.Stats
+	15, // 16: sshark.worker.v1.Node.stats:type_name -> sshark.worker.v1.Stats
+	16, // 17: sshark.worker.v1.Node.pods:type_name -> sshark.worker.v1.PodState
+	17, // 18: sshark.worker.v1.NodesReply.nodes:type_name -> sshark.worker.v1.Node
+	13, // 19: sshark.worker.v1.NodesReply.report:type_name -> sshark.worker.v1.Report
+	0,  // 20: sshark.worker.v1.Worker.Calls:input_type -> sshark.worker.v1.Request
+	0,  // 21: sshark.worker.v1.Worker.Flows:input_type -> sshark.worker.v1.Request
+	0,  // 22: sshark.worker.v1.Worker.Packets:input_type -> sshark.worker.v1.Request
+	9,  // 23: sshark.worker.v1.Worker.Stream:input_type -> sshark.worker.v1.StreamRequest
+	14, // 24: sshark.worker.v1.Worker.Nodes:input_type -> sshark.worker.v1.NodesRequest
+	6,  // 25: sshark.worker.v1.Worker.Calls:output_type -> sshark.worker.v1.CallsReply
+	7,  // 26: sshark.worker.v1.Worker.Flows:output_type -> sshark.worker.v1.FlowsReply
+	8,  // 27: sshark.worker.v1.Worker.Packets:output_type -> sshark.worker.v1.PacketsReply
+	11, // 28: sshark.worker.v1.Worker.Stream:output_type -> sshark.worker.v1.StreamReply
+	18, // 29: sshark.worker.v1.Worker.Nodes:output_type -> sshark.worker.v1.NodesReply
+	25, // [25:30] is the sub-list for method output_type
+	20, // [20:25] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_worker_proto_init() }
@@ -1710,7 +1902,7 @@ func file_worker_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_worker_proto_rawDesc), len(file_worker_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

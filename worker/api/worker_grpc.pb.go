@@ -25,6 +25,7 @@ const (
 	Worker_Calls_FullMethodName   = "/sshark.worker.v1.Worker/Calls"
 	Worker_Flows_FullMethodName   = "/sshark.worker.v1.Worker/Flows"
 	Worker_Packets_FullMethodName = "/sshark.worker.v1.Worker/Packets"
+	Worker_Stream_FullMethodName  = "/sshark.worker.v1.Worker/Stream"
 	Worker_Nodes_FullMethodName   = "/sshark.worker.v1.Worker/Nodes"
 )
 
@@ -35,6 +36,7 @@ type WorkerClient interface {
 	Calls(ctx context.Context, in *Request, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CallsReply], error)
 	Flows(ctx context.Context, in *Request, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FlowsReply], error)
 	Packets(ctx context.Context, in *Request, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PacketsReply], error)
+	Stream(ctx context.Context, in *StreamRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamReply], error)
 	Nodes(ctx context.Context, in *NodesRequest, opts ...grpc.CallOption) (*NodesReply, error)
 }
 
@@ -103,6 +105,25 @@ func (c *workerClient) Packets(ctx context.Context, in *Request, opts ...grpc.Ca
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Worker_PacketsClient = grpc.ServerStreamingClient[PacketsReply]
 
+func (c *workerClient) Stream(ctx context.Context, in *StreamRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamReply], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Worker_ServiceDesc.Streams[3], Worker_Stream_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamRequest, StreamReply]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Worker_StreamClient = grpc.ServerStreamingClient[StreamReply]
+
 func (c *workerClient) Nodes(ctx context.Context, in *NodesRequest, opts ...grpc.CallOption) (*NodesReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(NodesReply)
@@ -120,6 +141,7 @@ type WorkerServer interface {
 	Calls(*Request, grpc.ServerStreamingServer[CallsReply]) error
 	Flows(*Request, grpc.ServerStreamingServer[FlowsReply]) error
 	Packets(*Request, grpc.ServerStreamingServer[PacketsReply]) error
+	Stream(*StreamRequest, grpc.ServerStreamingServer[StreamReply]) error
 	Nodes(context.Context, *NodesRequest) (*NodesReply, error)
 	mustEmbedUnimplementedWorkerServer()
 }
@@ -139,6 +161,9 @@ func (UnimplementedWorkerServer) Flows(*Request, grpc.ServerStreamingServer[Flow
 }
 func (UnimplementedWorkerServer) Packets(*Request, grpc.ServerStreamingServer[PacketsReply]) error {
 	return status.Error(codes.Unimplemented, "method Packets not implemented")
+}
+func (UnimplementedWorkerServer) Stream(*StreamRequest, grpc.ServerStreamingServer[StreamReply]) error {
+	return status.Error(codes.Unimplemented, "method Stream not implemented")
 }
 func (UnimplementedWorkerServer) Nodes(context.Context, *NodesRequest) (*NodesReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Nodes not implemented")
@@ -197,6 +222,17 @@ func _Worker_Packets_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Worker_PacketsServer = grpc.ServerStreamingServer[PacketsReply]
 
+func _Worker_Stream_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(StreamRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(WorkerServer).Stream(m, &grpc.GenericServerStream[StreamRequest, StreamReply]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Worker_StreamServer = grpc.ServerStreamingServer[StreamReply]
+
 func _Worker_Nodes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(NodesRequest)
 	if err := dec(in); err != nil {
@@ -241,6 +277,11 @@ var Worker_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Packets",
 			Handler:       _Worker_Packets_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Stream",
+			Handler:       _Worker_Stream_Handler,
 			ServerStreams: true,
 		},
 	},

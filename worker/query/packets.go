@@ -28,6 +28,7 @@ func needsDissection(f *filter.Filter) bool { return f.Calls() || f.Detects() ||
 
 // Packets implements Source.
 func (s *Stored) Packets(ctx context.Context, r *Request, out PacketSink) (*Report, error) {
+	defer s.begin()()
 	q, err := s.reading(r)
 	if err != nil {
 		return nil, err

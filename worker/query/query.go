@@ -55,6 +55,9 @@ type Source interface {
 	// Packets hands out the packets of flows that match (that have a call that does, if the
 	// filter speaks of calls), and names before the first packet that they are for.
 	Packets(ctx context.Context, r *Request, out PacketSink) (*Report, error)
+	// Stream hands out the reassembled bytes of one flow, both directions in the order of
+	// their capture. It returns ErrNoSuchFlow if nothing is kept of it.
+	Stream(ctx context.Context, id flow.ID, out StreamSink) (*Report, error)
 	// Nodes says how each node is.
 	Nodes(ctx context.Context) ([]Node, *Report, error)
 }
@@ -115,6 +118,7 @@ type Node struct {
 	StoreUsed  uint64 // bytes
 	StoreLimit uint64 // bytes
 	Segments   int
+	Queries    int // questions about calls, flows and packets that are being answered now
 	Pods       []PodState
 }
 

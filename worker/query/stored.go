@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/sshark/sshark/dissect"
@@ -34,10 +35,19 @@ type StoredOptions struct {
 }
 
 // Stored is a node's store, and what comes into it, as a Source.
-type Stored struct{ o StoredOptions }
+type Stored struct {
+	o       StoredOptions
+	queries atomic.Int64 // being answered
+}
 
 // NewStored makes the source of a node. The store stays the caller's.
-func NewStored(o StoredOptions) *Stored { return &Stored{o} }
+func NewStored(o StoredOptions) *Stored { return &Stored{o: o} }
+
+// begin counts a question until the end that it returns is called.
+func (s *Stored) begin() (end func()) {
+	s.queries.Add(1)
+	return func() { s.queries.Add(-1) }
+}
 
 // reading is one question in the making.
 type reading struct {
@@ -228,6 +238,7 @@ func (q *reading) report(matched uint64) *Report {
 
 // Calls implements Source.
 func (s *Stored) Calls(ctx context.Context, r *Request, each func(*dissect.Call) error) (*Report, error) {
+	defer s.begin()()
 	if r.Last > 0 && !r.Follow && r.Stream == 0 {
 		return s.newest(ctx, r, each)
 	}
@@ -286,6 +297,7 @@ func (s *Stored) newest(ctx context.Context, r *Request, each func(*dissect.Call
 
 // Flows implements Source.
 func (s *Stored) Flows(ctx context.Context, r *Request, each func(*dissect.Flow) error) (*Report, error) {
+	defer s.begin()()
 	q, err := s.reading(r)
 	if err != nil {
 		return nil, err
@@ -301,6 +313,7 @@ func (s *Stored) Nodes(context.Context) ([]Node, *Report, error) {
 	n.Oldest, n.Newest = st.Oldest, st.Newest
 	n.StoreUsed, n.StoreLimit, n.Segments = uint64(st.Used), uint64(st.Limit), st.Segments
 	n.QueueDrops, n.DiskDrops = st.QueueDrops, st.DiskDrops
+	n.Queries = int(s.queries.Load())
 	for _, p := range st.Problems {
 		if n.Problem != "" {
 			n.Problem += "; "

@@ -19,6 +19,7 @@ import (
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/dissect/filter"
 	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/flow"
 	"github.com/sshark/sshark/pcap/pcapng"
 	"github.com/sshark/sshark/worker/api"
 	"github.com/sshark/sshark/worker/query"
@@ -218,6 +219,46 @@ func (s *Server) Packets(m *api.Request, out grpc.ServerStreamingServer[api.Pack
 		return sendErr
 	}
 	return errors.Join(out.Send(&api.PacketsReply{Report: api.FromReport(report)}), toStatus(err))
+}
+
+// streamSender turns the bytes of a flow into messages.
+type streamSender struct {
+	send  *sender
+	reply *api.StreamReply
+	size  int
+}
+
+func (s *streamSender) add(p *api.Piece) error {
+	return s.send.add(func() bool {
+		s.reply.Pieces = append(s.reply.Pieces, p)
+		s.size += len(p.Data)
+		return s.size >= batchBytes || len(s.reply.Pieces) >= batchCalls
+	})
+}
+
+// Data implements query.StreamSink. The bytes are copied: they wait for others.
+func (s *streamSender) Data(d flow.Dir, b []byte, at int64) error {
+	return s.add(&api.Piece{Direction: uint32(d), Time: at, Data: append([]byte(nil), b...)})
+}
+
+// Gap implements query.StreamSink.
+func (s *streamSender) Gap(d flow.Dir, n int64, at int64) error {
+	return s.add(&api.Piece{Direction: uint32(d), Time: at, Gap: n})
+}
+
+// Stream implements api.WorkerServer.
+func (s *Server) Stream(m *api.StreamRequest, out grpc.ServerStreamingServer[api.StreamReply]) error {
+	p := &streamSender{reply: &api.StreamReply{}}
+	p.send = newSender(func() error {
+		err := out.Send(p.reply)
+		p.reply, p.size = &api.StreamReply{}, 0
+		return err
+	})
+	report, err := s.source.Stream(out.Context(), flow.ID(m.Id), p)
+	if sendErr := p.send.close(); sendErr != nil {
+		return sendErr
+	}
+	return errors.Join(out.Send(&api.StreamReply{Report: api.FromReport(report)}), toStatus(err))
 }
 
 // Nodes implements api.WorkerServer.
