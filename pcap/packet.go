@@ -55,7 +55,7 @@ type Interface struct {
 	Comment string         // the description of a foreign file, kept as it was
 
 	// Vantage is one small number for all interfaces of one pod within one source of packets:
-	// what they see is one point of view. 0 stands for all interfaces that name no pod.
+	// what they see is one point of view. 0 stands for all that name neither a pod nor a node.
 	Vantage uint32
 }
 

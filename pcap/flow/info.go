@@ -19,8 +19,8 @@ type Info struct {
 // Opener says who began a flow, as far as headers tell.
 type Opener uint8
 
-// UnknownOpener: the first packet was no SYN (the flow is older than what is kept, or not
-// TCP); take the sender of the first packet, given by OpenerAGuess or OpenerBGuess.
+// The guesses are of flows whose first kept packet was no SYN: they are older than what is
+// kept, or not TCP.
 const (
 	UnknownOpener Opener = iota
 	OpenerA              // A sent a SYN without ACK, or got one with

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/bits"
 	"net/netip"
+	"strconv"
 )
 
 // Proto is an IP protocol number; 0 is a packet without an IP header (ARP and the like).
@@ -138,11 +139,8 @@ func (id ID) String() string { return fmt.Sprintf("%013x", uint64(id)) }
 
 // ParseID reads what String wrote.
 func ParseID(s string) (ID, error) {
-	var id uint64
-	if len(s) != 13 {
-		return 0, fmt.Errorf("flow ID %q: want 13 hexadecimal digits, as in the stream column of calls or flows", s)
-	}
-	if _, err := fmt.Sscanf(s, "%013x", &id); err != nil || id == 0 {
+	id, err := strconv.ParseUint(s, 16, 52)
+	if err != nil || id == 0 || len(s) != 13 {
 		return 0, fmt.Errorf("flow ID %q: want 13 hexadecimal digits, as in the stream column of calls or flows", s)
 	}
 	return ID(id), nil

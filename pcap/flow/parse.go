@@ -56,51 +56,40 @@ func (h *Header) Parse(link pcap.LinkType, b []byte) bool {
 		return false
 	}
 	found := false
-	for layer := 0; layer < maxLayers; layer++ {
-		ip := false
+	for layer := 0; layer < maxLayers && ok; layer++ {
 		switch et {
 		case etVLAN, etQinQ, etQinQOld:
-			if len(b) < off+4 {
-				return found
+			if ok = len(b) >= off+4; ok {
+				et = binary.BigEndian.Uint16(b[off+2:])
+				off += 4
 			}
-			et = binary.BigEndian.Uint16(b[off+2:])
-			off += 4
 		case etMPLS, etMPLSMulti:
-			if off, et, ok = mpls(b, off); !ok {
-				return found
-			}
+			off, et, ok = mpls(b, off)
 		case etPPPoE:
-			if len(b) < off+8 || b[off] != 0x11 {
-				return found
+			if ok = len(b) >= off+8 && b[off] == 0x11; ok {
+				et = pppType(binary.BigEndian.Uint16(b[off+6:]))
+				off += 8
 			}
-			et = pppType(binary.BigEndian.Uint16(b[off+6:]))
-			off += 8
 		case etTransEther: // NVGRE, GENEVE and VXLAN carry whole Ethernet frames
-			if len(b) < off+14 {
-				return found
+			if ok = len(b) >= off+14; ok {
+				et = binary.BigEndian.Uint16(b[off+12:])
+				off += 14
 			}
-			et = binary.BigEndian.Uint16(b[off+12:])
-			off += 14
 		case etIPv4:
-			if !h.ipv4(b, off) {
-				return found
+			if ok = h.ipv4(b, off); ok {
+				found = true
+				off, et, ok = h.tunnel(b)
 			}
-			found, ip = true, true
 		case etIPv6:
-			if !h.ipv6(b, off) {
-				return found
+			if ok = h.ipv6(b, off); ok {
+				found = true
+				off, et, ok = h.tunnel(b)
 			}
-			found, ip = true, true
 		default:
-			return found
-		}
-		if !ip {
-			continue
-		}
-		if off, et, ok = h.tunnel(b); !ok {
-			break
+			ok = false
 		}
 	}
+	// Where a tunnel holds nothing that can be read, h is still that of the IP header around it.
 	if found {
 		h.transport(b)
 	}
@@ -154,33 +143,29 @@ func (h *Header) ipv6(b []byte, off int) bool {
 	if total == 40 { // jumbograms (BIG TCP) say 0
 		total = len(ip)
 	}
-	h.Network = off
-	h.WireEnd = off + total
-	h.End = min(h.WireEnd, len(b))
-	h.Fragments = false
+	end := min(off+total, len(b))
+	var frag Fragment
+	fragments := false
 	next, l4 := ip[6], off+40
-	for n := 0; n < 8; n++ {
+	for n := 0; n < 8 && !fragments; n++ {
 		size := 0
 		switch next {
-		case nhHopByHop, nhRouting, nhDestOpts, nhMobility:
+		case nhHopByHop, nhRouting, nhDestOpts, nhMobility, nhAuth, nhFragment:
 			if len(b) < l4+8 {
 				return false
 			}
+		}
+		switch next {
+		case nhHopByHop, nhRouting, nhDestOpts, nhMobility:
 			size = int(b[l4+1])*8 + 8
 		case nhAuth:
-			if len(b) < l4+8 {
-				return false
-			}
 			size = int(b[l4+1])*4 + 8
 		case nhFragment:
-			if len(b) < l4+8 {
-				return false
-			}
 			size = 8
 			f := binary.BigEndian.Uint16(b[l4+2:])
-			if f&0xfff9 != 0 {
-				h.Fragments = true
-				h.Fragment = Fragment{binary.BigEndian.Uint32(b[l4+4:]), uint32(f &^ 7), f&1 != 0}
+			// A lone fragment (RFC 6946) is whole.
+			if fragments = f&0xfff9 != 0; fragments {
+				frag = Fragment{binary.BigEndian.Uint32(b[l4+4:]), uint32(f &^ 7), f&1 != 0}
 			}
 		}
 		if size == 0 {
@@ -188,61 +173,65 @@ func (h *Header) ipv6(b []byte, off int) bool {
 		}
 		next = b[l4]
 		l4 += size
-		if h.Fragments { // what follows is put together first
-			break
-		}
 	}
-	if l4 > len(b) {
+	if l4 > end {
 		return false
 	}
-	h.Transport = l4
+	h.Network, h.Transport = off, l4
+	h.WireEnd, h.End = off+total, end
+	h.Fragments, h.Fragment = fragments, frag
 	h.Key = Key{Proto: Proto(next)}
 	copy(h.Key.A[:], ip[8:24])
 	copy(h.Key.B[:], ip[24:40])
 	return true
 }
 
-// transport reads ports, puts the key in order and finds the payload.
+// transport reads ports, puts the key in order and finds the payload. A transport header
+// that was cut leaves no payload.
 func (h *Header) transport(b []byte) {
-	h.Payload = min(h.Transport, h.End)
-	h.Truncated = h.WireEnd > h.End
-	whole := !h.Fragments || h.Fragment.Offset == 0
-	t := b[min(h.Transport, h.End):h.End]
-	if whole && len(t) >= 4 && (h.Key.Proto == TCP || h.Key.Proto == UDP || h.Key.Proto == SCTP) && !h.Fragments {
-		h.Key.PortA = binary.BigEndian.Uint16(t)
-		h.Key.PortB = binary.BigEndian.Uint16(t[2:])
-	}
-	h.Dir = h.Key.order()
+	h.Payload = h.Transport
+	t := b[h.Transport:h.End]
 	if h.Fragments {
+		h.Dir = h.Key.order()
+		h.Truncated = h.WireEnd > h.End
 		return
 	}
 	switch h.Key.Proto {
+	case TCP, UDP, SCTP:
+		if len(t) >= 4 {
+			h.Key.PortA = binary.BigEndian.Uint16(t)
+			h.Key.PortB = binary.BigEndian.Uint16(t[2:])
+		}
+	}
+	h.Dir = h.Key.order()
+	switch h.Key.Proto {
 	case TCP:
 		if len(t) < 20 {
-			return
-		}
-		hl := int(t[12]>>4) * 4
-		if hl < 20 {
 			h.Payload = h.End
-			return
+			break
 		}
 		h.Seq, h.Ack = binary.BigEndian.Uint32(t[4:]), binary.BigEndian.Uint32(t[8:])
 		h.Flags = t[13] & 0x3f
 		h.Window = binary.BigEndian.Uint16(t[14:])
+		hl := int(t[12]>>4) * 4
+		if hl < 20 || hl > h.WireEnd-h.Transport { // no such header: there is no telling payload from it
+			h.Payload, h.WireEnd = h.End, h.End
+			break
+		}
 		h.Payload = min(h.Transport+hl, h.End)
-		h.WireEnd = max(h.WireEnd, h.Transport+hl)
 	case UDP:
 		if len(t) < 8 {
-			return
+			h.Payload = h.End
+			break
 		}
 		h.Payload = h.Transport + 8
 		// A UDP length shorter than the IP payload leaves padding behind (RFC 768).
 		if n := int(binary.BigEndian.Uint16(t[4:])); n >= 8 && h.Transport+n < h.WireEnd {
 			h.WireEnd = h.Transport + n
 			h.End = min(h.End, h.WireEnd)
-			h.Truncated = h.WireEnd > h.End
 		}
 	case SCTP:
 		h.Payload = min(h.Transport+12, h.End)
 	}
+	h.Truncated = h.WireEnd > h.End
 }

@@ -1,29 +1,15 @@
 package flow
 
-import (
-	"time"
-
-	"github.com/sshark/sshark/pcap"
-)
-
-// Lifetimes, in ns of capture time. A datagram flow ends by idle time; a closed connection is
-// remembered for as long as late packets of it may come (2 MSL, RFC 9293 3.4.2).
-const (
-	datagramIdle = int64(60 * time.Second)
-	closedIdle   = int64(60 * time.Second)
-	streamIdle   = int64(2 * time.Hour)
-)
+import "github.com/sshark/sshark/pcap"
 
 // Entry is one flow that a Tracker knows, with a value of its owner's.
 type Entry[T any] struct {
 	Info
 	Value T
 
-	hash   uint64
-	slot   uint32
-	isn    [2]uint32
-	hasISN [2]bool
-	closed bool
+	life Life
+	hash uint64
+	slot uint32
 }
 
 // Tracker assigns packets to flows: a connection by its key until it is closed and opened
@@ -68,7 +54,7 @@ func (t *Tracker[T]) Packet(p *pcap.Packet, h *Header) (e *Entry[T], fresh bool)
 		if c.hash != hash || c.Key != h.Key || c.Iface.Vantage != p.Iface.Vantage {
 			continue
 		}
-		if c.renewed(p, h) {
+		if c.life.Over(h, p.Time-c.Last) {
 			t.remove(c)
 			break
 		}
@@ -80,58 +66,16 @@ func (t *Tracker[T]) Packet(p *pcap.Packet, h *Header) (e *Entry[T], fresh bool)
 	return e, true
 }
 
-// renewed says whether the packet begins another flow under the same key.
-func (e *Entry[T]) renewed(p *pcap.Packet, h *Header) bool {
-	idle := p.Time - e.Last
-	if h.Key.Proto != TCP {
-		return idle > datagramIdle
-	}
-	if h.Flags&(SYN|ACK) != SYN {
-		return idle > streamIdle
-	}
-	if e.hasISN[h.Dir] {
-		// The same SYN again is a retransmission.
-		return e.isn[h.Dir] != h.Seq
-	}
-	// A SYN that the capture put behind the first packets is not a new connection.
-	return e.closed || e.Packets[0]+e.Packets[1] > 4 || idle > int64(time.Second)
-}
-
 func (e *Entry[T]) count(p *pcap.Packet, h *Header) {
 	d := h.Dir
 	e.Last = max(e.Last, p.Time)
 	e.Packets[d]++
 	e.Bytes[d] += uint64(p.Length)
-	if h.Key.Proto != TCP {
-		return
-	}
 	e.Flags[d] |= h.Flags
-	if h.Flags&(SYN|FIN|RST) == 0 {
-		return
+	if h.Flags&SYN != 0 && e.life.Flags&SYN == 0 {
+		e.Opener = OpenerOf(h)
 	}
-	if h.Flags&SYN != 0 {
-		e.isn[d], e.hasISN[d] = h.Seq, true
-		opener := OpenerA + Opener(d)
-		if h.Flags&ACK != 0 {
-			opener = OpenerA + Opener(d.Other())
-		}
-		e.Opener = opener
-	}
-	e.closed = h.Flags&RST != 0 || e.Flags[0]&e.Flags[1]&FIN != 0
-}
-
-// Closed says that the connection was closed by both sides or reset.
-func (e *Entry[T]) Closed() bool { return e.closed }
-
-func (e *Entry[T]) expired(now int64) bool {
-	idle := now - e.Last
-	switch {
-	case e.Key.Proto != TCP:
-		return idle > datagramIdle
-	case e.closed:
-		return idle > closedIdle
-	}
-	return idle > streamIdle
+	e.life.Update(h)
 }
 
 func (t *Tracker[T]) insert(p *pcap.Packet, h *Header, hash uint64) *Entry[T] {
@@ -150,7 +94,7 @@ func (t *Tracker[T]) insert(p *pcap.Packet, h *Header, hash uint64) *Entry[T] {
 	}
 	e.hash = hash
 	e.Info = Info{ID: NewID(&h.Key, Vantage(p.Iface), p.Time), Key: h.Key, Iface: p.Iface,
-		First: p.Time, Last: p.Time, Opener: OpenerAGuess + Opener(h.Dir)}
+		First: p.Time, Last: p.Time, Opener: OpenerOf(h)}
 	t.place(e)
 	t.count++
 	return e
@@ -194,7 +138,7 @@ func (t *Tracker[T]) sweep(now int64) {
 		if e.ID == 0 {
 			continue
 		}
-		if e.expired(now) {
+		if e.life.Forget(e.Key.Proto, now-e.Last) {
 			t.remove(e)
 		} else if oldest == nil || e.Last < oldest.Last {
 			oldest = e

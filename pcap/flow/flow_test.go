@@ -1,0 +1,283 @@
+package flow
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/sshark/sshark/pcap"
+)
+
+// The builders below put one header before what is inside.
+
+func cat(parts ...[]byte) []byte { return slices.Concat(parts...) }
+
+func u16(v ...uint16) (b []byte) {
+	for _, x := range v {
+		b = binary.BigEndian.AppendUint16(b, x)
+	}
+	return b
+}
+
+func eth(et uint16, inner []byte) []byte { return cat(make([]byte, 12), u16(et), inner) }
+
+func ip4(proto Proto, src, dst string, inner []byte) []byte {
+	h := make([]byte, 20)
+	h[0], h[8], h[9] = 0x45, 64, byte(proto)
+	binary.BigEndian.PutUint16(h[2:], uint16(20+len(inner)))
+	copy(h[12:], netip.MustParseAddr(src).AsSlice())
+	copy(h[16:], netip.MustParseAddr(dst).AsSlice())
+	return cat(h, inner)
+}
+
+func ip6(next byte, src, dst string, inner []byte) []byte {
+	h := make([]byte, 40)
+	h[0], h[6], h[7] = 0x60, next, 64
+	binary.BigEndian.PutUint16(h[4:], uint16(len(inner)))
+	copy(h[8:], netip.MustParseAddr(src).AsSlice())
+	copy(h[24:], netip.MustParseAddr(dst).AsSlice())
+	return cat(h, inner)
+}
+
+func tcp(src, dst uint16, payload string) []byte {
+	h := make([]byte, 20)
+	copy(h, u16(src, dst, 0, 1, 0, 2))
+	h[12], h[13] = 5<<4, ACK|PSH
+	return cat(h, []byte(payload))
+}
+
+func udp(src, dst uint16, payload []byte) []byte {
+	return cat(u16(src, dst, uint16(8+len(payload)), 0), payload)
+}
+
+const c4, s4 = "10.0.0.1", "10.0.0.2"
+const c6, s6 = "fd00::1", "fd00::2"
+
+var get = tcp(4000, 80, "GET /")
+
+func TestParse(t *testing.T) {
+	inner4 := ip4(TCP, c4, s4, get)
+	inner6 := ip6(6, c6, s6, get)
+	outer := func(proto Proto, b []byte) []byte { return eth(etIPv4, ip4(proto, "192.0.2.1", "192.0.2.2", b)) }
+	const web4, web6 = "10.0.0.1:4000 > 10.0.0.2:80 tcp GET /", "[fd00::1]:4000 > [fd00::2]:80 tcp GET /"
+	gtp := func(flags byte, rest ...byte) []byte {
+		return outer(UDP, udp(2152, 2152, cat([]byte{flags, 0xff, 0, 0, 0, 0, 0, 1}, rest, inner4)))
+	}
+	for _, c := range []struct {
+		name string
+		link pcap.LinkType
+		in   []byte
+		want string
+	}{
+		{"ethernet", 1, eth(etIPv4, inner4), web4},
+		{"ethernet v6", 1, eth(etIPv6, inner6), web6},
+		{"padding", 1, cat(eth(etIPv4, inner4), make([]byte, 9)), web4},
+		{"raw", 101, inner4, web4},
+		{"raw v6", 229, inner6, web6},
+		{"raw, old number", 12, inner4, web4},
+		{"null", 0, cat([]byte{2, 0, 0, 0}, inner4), web4},
+		{"loop", 108, cat([]byte{0, 0, 0, 24}, inner6), web6},
+		{"sll", 113, cat(make([]byte, 14), u16(etIPv4), inner4), web4},
+		{"sll2", 276, cat(u16(etIPv6), make([]byte, 18), inner6), web6},
+		{"ppp", 9, cat(u16(0x21), inner4), web4},
+		{"ppp, HDLC", 9, cat([]byte{0xff, 3}, u16(0x57), inner6), web6},
+		{"VLAN", 1, eth(etVLAN, cat(u16(7, etIPv4), inner4)), web4},
+		{"QinQ v6", 1, eth(etQinQ, cat(u16(7, etVLAN, 8, etIPv6), inner6)), web6},
+		{"MPLS", 1, eth(etMPLS, cat([]byte{0, 1, 0, 9, 0, 2, 1, 9}, inner4)), web4},
+		{"MPLS pseudowire", 1, eth(etMPLS, cat([]byte{0, 2, 1, 9, 0, 0, 0, 0}, eth(etIPv4, inner4))), web4},
+		{"PPPoE", 1, eth(etPPPoE, cat([]byte{0x11, 0}, u16(1, 99, 0x21), inner4)), web4},
+		{"IP in IP", 1, outer(protoIPIP, inner4), web4},
+		{"6in4", 1, outer(protoIPv6, inner6), web6},
+		{"GRE", 1, outer(protoGRE, cat(u16(0, etIPv4), inner4)), web4},
+		{"GRE key and sequence", 1, outer(protoGRE, cat(u16(0x3000, etIPv6), make([]byte, 8), inner6)), web6},
+		{"NVGRE", 1, outer(protoGRE, cat(u16(0x2000, etTransEther), make([]byte, 4), eth(etIPv4, inner4))), web4},
+		{"PPTP", 1, outer(protoGRE, cat(u16(0x2001, 0x880b, 0, 0), u16(0x21), inner4)), web4},
+		{"ERSPAN II", 1, outer(protoGRE, cat(u16(0x1000, etERSPAN2, 0, 0), make([]byte, 8), eth(etIPv4, inner4))), web4},
+		{"ERSPAN I", 1, outer(protoGRE, cat(u16(0, etERSPAN2), eth(etIPv4, inner4))), web4},
+		{"ERSPAN III", 1, outer(protoGRE, cat(u16(0x1000, etERSPAN3, 0, 0), make([]byte, 11), []byte{1}, make([]byte, 8), eth(etIPv4, inner4))), web4},
+		{"VXLAN", 1, outer(UDP, udp(5000, portVXLAN, cat([]byte{8, 0, 0, 0, 0, 0, 9, 0}, eth(etIPv4, inner4)))), web4},
+		{"VXLAN, VLAN inside", 1, outer(UDP, udp(5000, portVXLAN, cat([]byte{8, 0, 0, 0, 0, 0, 9, 0}, eth(etVLAN, cat(u16(7, etIPv6), inner6))))), web6},
+		{"GENEVE with options", 1, outer(UDP, udp(5000, portGENEVE, cat([]byte{1, 0}, u16(etTransEther), make([]byte, 8), eth(etIPv4, inner4)))), web4},
+		{"GTP-U", 1, gtp(0x30), web4},
+		{"GTP-U with extension", 1, gtp(0x34, 0, 1, 0, 0x85, 1, 0, 9, 0), web4},
+		{"IPv6 extensions", 1, eth(etIPv6, ip6(0, c6, s6, cat([]byte{60, 0, 0, 0, 0, 0, 0, 0}, []byte{6, 1}, make([]byte, 14), get))), web6},
+		{"IPv6 lone fragment", 1, eth(etIPv6, ip6(44, c6, s6, cat([]byte{6, 0, 0, 0, 0, 0, 0, 1}, get))), web6},
+		{"UDP", 1, eth(etIPv4, ip4(UDP, s4, c4, cat(udp(53, 4000, []byte("answer")), []byte("pad")))), "10.0.0.2:53 > 10.0.0.1:4000 udp answer"},
+		{"SCTP", 1, eth(etIPv4, ip4(SCTP, s4, c4, cat(u16(38412, 500, 0, 0, 0, 0), []byte("chunk")))), "10.0.0.2:38412 > 10.0.0.1:500 sctp chunk"},
+		{"ICMP", 1, eth(etIPv4, ip4(ICMP, s4, c4, []byte("echo"))), "10.0.0.2:0 > 10.0.0.1:0 icmp echo"},
+		// The tunnel's own header is the flow where the inside cannot be read.
+		{"ARP in VXLAN", 1, outer(UDP, udp(5000, portVXLAN, cat([]byte{8, 0, 0, 0, 0, 0, 9, 0}, eth(0x0806, make([]byte, 28))))), "192.0.2.1:5000 > 192.0.2.2:4789 udp ..."},
+		{"cut IP in IP", 1, outer(protoIPIP, inner4[:12]), "192.0.2.1:0 > 192.0.2.2:0 ip-4 ..."},
+		{"cut IPv6 extension in a tunnel", 1, outer(protoIPv6, ip6(0, c6, s6, []byte{6, 9})), "192.0.2.1:0 > 192.0.2.2:0 ip-41 ..."},
+		{"not VXLAN", 1, outer(UDP, udp(5000, portVXLAN, []byte("hello, world of ports"))), "192.0.2.1:5000 > 192.0.2.2:4789 udp hello, world of ports"},
+		{"segmentation offload", 1, eth(etIPv4, func() []byte { b := slices.Clone(inner4); b[2], b[3] = 0, 0; return b }()), web4},
+		{"cut TCP header", 1, eth(etIPv4, inner4)[:14+20+16], "10.0.0.1:4000 > 10.0.0.2:80 tcp  cut 9"},
+		{"cut payload", 1, eth(etIPv4, inner4)[:14+20+20+3], "10.0.0.1:4000 > 10.0.0.2:80 tcp GET cut 2"},
+		{"ARP", 1, eth(0x0806, make([]byte, 28)), "none"},
+		{"short", 1, make([]byte, 9), "none"},
+		{"cut IPv6 extension", 1, eth(etIPv6, ip6(0, c6, s6, []byte{6, 0})), "none"},
+		{"another link type", 127, inner4, "none"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var h Header
+			got := "none"
+			if h.Parse(c.link, c.in) {
+				got = fmt.Sprintf("%v > %v %v %s", h.Key.Addr(h.Dir), h.Key.Addr(h.Dir.Other()), h.Key.Proto, h.Data(c.in))
+				if h.Truncated {
+					got += fmt.Sprintf(" cut %d", h.WireEnd-h.End)
+				}
+			}
+			if want, open := cutDots(c.want); got != want && !(open && len(got) > len(want) && got[:len(want)] == want) {
+				t.Errorf("got  %q\nwant %q", got, c.want)
+			}
+		})
+	}
+}
+
+// cutDots: a wanted text that ends in dots wants only its beginning.
+func cutDots(s string) (string, bool) {
+	if n := len(s) - 3; n > 0 && s[n:] == "..." {
+		return s[:n], true
+	}
+	return s, false
+}
+
+func TestFragments(t *testing.T) {
+	for name, part := range map[string]func(offset uint16, more bool, b []byte) []byte{
+		"IPv4": func(offset uint16, more bool, b []byte) []byte {
+			p := ip4(UDP, c4, s4, b)
+			v := offset / 8
+			if more {
+				v |= 0x2000
+			}
+			copy(p[4:], u16(77, v))
+			return eth(etIPv4, p)
+		},
+		"IPv6": func(offset uint16, more bool, b []byte) []byte {
+			v := offset
+			if more {
+				v |= 1
+			}
+			return eth(etIPv6, ip6(44, c6, s6, cat([]byte{17, 0}, u16(v, 0, 77), b)))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole := udp(4000, 53, []byte("a question of 24 letters"))
+			var keys []Key
+			for _, f := range []struct {
+				offset uint16
+				more   bool
+			}{{0, true}, {16, false}} {
+				data := whole[f.offset:]
+				if f.more {
+					data = whole[:16]
+				}
+				b := part(f.offset, f.more, data)
+				var h Header
+				if !h.Parse(pcap.LinkEthernet, b) || !h.Fragments || h.Fragment != (Fragment{77, uint32(f.offset), f.more}) {
+					t.Fatalf("fragment at %d: %+v", f.offset, h)
+				}
+				if string(h.Data(b)) != string(data) {
+					t.Errorf("fragment at %d: %q", f.offset, h.Data(b))
+				}
+				keys = append(keys, h.Key)
+			}
+			if keys[0] != keys[1] || keys[0].PortA != 0 || keys[0].PortB != 0 || keys[0].Proto != UDP {
+				t.Errorf("keys %v", keys)
+			}
+		})
+	}
+}
+
+func TestID(t *testing.T) {
+	k, dir := NewKey(netip.MustParseAddrPort("10.0.0.2:80"), netip.MustParseAddrPort("10.0.0.1:4000"), TCP)
+	back, other := NewKey(netip.MustParseAddrPort("10.0.0.1:4000"), netip.MustParseAddrPort("10.0.0.2:80"), TCP)
+	if k != back || dir != other.Other() || k.Addr(dir) != netip.MustParseAddrPort("10.0.0.2:80") {
+		t.Errorf("%v %v, %v %v", k, dir, back, other)
+	}
+	id := NewID(&k, "pod", 5)
+	for _, x := range []ID{NewID(&k, "pod", 6), NewID(&k, "dop", 5), NewID(&Key{}, "pod", 5)} {
+		if x == id {
+			t.Error("two flows with one ID")
+		}
+	}
+	if id>>52 != 0 {
+		t.Errorf("%v has more than 52 bits", id)
+	}
+	if got, err := ParseID(id.String()); err != nil || got != id {
+		t.Errorf("ParseID(%v) = %v, %v", id, got, err)
+	}
+	for _, bad := range []string{"", "1", "000000000000g", "0000000000000", "00000000000001", "+00000000000a", "0x00000000001", " 00000000000a", "00000000000 a"} {
+		if id, err := ParseID(bad); err == nil {
+			t.Errorf("ParseID(%q) = %v", bad, id)
+		}
+	}
+}
+
+// Offsets are in order and within the data, and the way back has the same key.
+func FuzzParse(f *testing.F) {
+	f.Add(uint16(1), eth(etVLAN, cat(u16(7, etIPv4), ip4(TCP, c4, s4, get))))
+	f.Add(uint16(1), eth(etIPv6, ip6(0, c6, s6, cat([]byte{44, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 8, 0, 0, 0, 1}, get))))
+	f.Add(uint16(101), ip4(UDP, c4, s4, udp(1, portVXLAN, cat([]byte{8, 0, 0, 0, 0, 0, 9, 0}, eth(etIPv4, ip4(TCP, c4, s4, get))))))
+	f.Add(uint16(101), ip4(UDP, c4, s4, udp(1, portGTPU, cat([]byte{0x34, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0x85, 1, 0, 9, 0}, ip6(6, c6, s6, get)))))
+	f.Add(uint16(101), ip4(protoGRE, c4, s4, cat(u16(0x3000, etMPLS), make([]byte, 8), []byte{0, 1, 1, 9}, ip4(SCTP, c4, s4, get))))
+	f.Fuzz(func(t *testing.T, link uint16, in []byte) {
+		var h Header
+		if !h.Parse(pcap.LinkType(link), in) {
+			if h.Key != (Key{}) {
+				t.Fatalf("no header, but a key: %+v", h)
+			}
+			return
+		}
+		if !(0 <= h.Network && h.Network < h.Transport && h.Transport <= h.Payload && h.Payload <= h.End && h.End <= len(in) && h.End <= h.WireEnd) ||
+			h.Truncated != (h.WireEnd > h.End) {
+			t.Fatalf("offsets of %d bytes: %+v", len(in), h)
+		}
+		back := slices.Clone(in)
+		n := 4
+		if in[h.Network]>>4 == 6 {
+			n = 16
+			swap(back[h.Network+8:], n)
+		} else {
+			swap(back[h.Network+12:], n)
+		}
+		if h.Key.PortA|h.Key.PortB != 0 {
+			swap(back[h.Transport:], 2)
+		}
+		var r Header
+		// Swapped ports may make a tunnel of it; what is then inside is another flow.
+		if !r.Parse(pcap.LinkType(link), back) || r.Network != h.Network {
+			return
+		}
+		if r.Key != h.Key || r.Key.Hash() != h.Key.Hash() || r.Dir != h.Dir.Other() && h.Key.Addr(0) != h.Key.Addr(1) {
+			t.Fatalf("there %+v, back %+v", h, r)
+		}
+	})
+}
+
+// swap exchanges the first n bytes with the n that follow.
+func swap(b []byte, n int) {
+	for i := range n {
+		b[i], b[n+i] = b[n+i], b[i]
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	for name, in := range map[string][]byte{
+		"v4":    eth(etIPv4, ip4(TCP, c4, s4, get)),
+		"v6":    eth(etIPv6, ip6(6, c6, s6, get)),
+		"vxlan": eth(etIPv4, ip4(UDP, c4, s4, udp(1, portVXLAN, cat([]byte{8, 0, 0, 0, 0, 0, 9, 0}, eth(etIPv4, ip4(TCP, c4, s4, get)))))),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			var h Header
+			for b.Loop() {
+				if !h.Parse(pcap.LinkEthernet, in) {
+					b.Fatal("not parsed")
+				}
+			}
+		})
+	}
+}

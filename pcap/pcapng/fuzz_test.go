@@ -1,0 +1,101 @@
+package pcapng
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/sshark/sshark/pcap"
+)
+
+// Whatever comes in: no panic, packets within their bounds, offsets that rise, an end that is
+// io.EOF or typed; and what was read can be written and read again, the same.
+func FuzzReader(f *testing.F) {
+	f.Add(write(f, testPackets(), testNames))
+	var classic bytes.Buffer
+	w := NewClassicWriter(&classic)
+	packets := testPackets()
+	w.Write(&packets[3])
+	w.Flush()
+	f.Add(classic.Bytes())
+	f.Fuzz(func(t *testing.T, in []byte) {
+		r, err := NewReader(bytes.NewReader(in), ReaderOptions{Buffer: 512,
+			OnName:  func(n pcap.Name) { _ = n.Addr.String() },
+			OnStats: func(*pcap.Interface, uint64, uint64) {}})
+		if err != nil {
+			if r != nil {
+				t.Fatal("a reader and an error")
+			}
+			return
+		}
+		var out bytes.Buffer
+		pw, _ := NewWriter(&out, WriterOptions{})
+		var all []pcap.Packet
+		last := int64(-1)
+		for {
+			var p pcap.Packet
+			err := r.Next(&p)
+			if err != nil {
+				var corrupt *CorruptError
+				// Compressed input may end in the decompressor's own error.
+				if err != io.EOF && !errors.As(err, &corrupt) && len(in) > 2 && in[0] != 0x1f && in[0] != 0x28 {
+					t.Fatalf("untyped: %v", err)
+				}
+				break
+			}
+			if p.Iface == nil || int(p.Length) < len(p.Data) || r.Offset() <= last {
+				t.Fatalf("packet %+v at %d, after %d", p, r.Offset(), last)
+			}
+			last = r.Offset()
+			if len(all) > 1000 {
+				continue
+			}
+			if err := pw.Write(&p); err != nil {
+				t.Fatal(err)
+			}
+			p.Data = bytes.Clone(p.Data)
+			all = append(all, p)
+		}
+		if err := pw.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		again := open(t, out.Bytes(), ReaderOptions{})
+		for i := range all {
+			var p pcap.Packet
+			if err := again.Next(&p); err != nil {
+				t.Fatalf("packet %d, read again: %v", i, err)
+			}
+			w := &all[i]
+			if p.Time != max(w.Time, 0) || !bytes.Equal(p.Data, w.Data) || p.Length != w.Length ||
+				p.Flags != w.Flags || p.Drops != w.Drops || p.Iface.Link != w.Iface.Link {
+				t.Fatalf("packet %d, read again: %+v, was %+v", i, p, *w)
+			}
+		}
+	})
+}
+
+// DecodePacket reads what AppendPacket wrote, and bears anything else.
+func FuzzDecodePacket(f *testing.F) {
+	packets := testPackets()
+	f.Add(AppendPacket(nil, 3, &packets[5]))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		var p, q pcap.Packet
+		id, size := DecodePacket(in, &p)
+		if size == 0 {
+			return
+		}
+		if size > len(in) || cap(p.Data) > size {
+			t.Fatalf("size %d of %d", size, len(in))
+		}
+		p.Time = max(p.Time, 0)
+		b := AppendPacket(nil, id, &p)
+		if len(b) != PacketSize(&p) {
+			t.Fatalf("PacketSize %d, wrote %d", PacketSize(&p), len(b))
+		}
+		id2, size2 := DecodePacket(b, &q)
+		if id2 != id || size2 != len(b) || q.Time != p.Time || !bytes.Equal(q.Data, p.Data) || q.Flags != p.Flags || q.Drops != p.Drops {
+			t.Fatalf("%d %+v, was %d %+v", id2, q, id, p)
+		}
+	})
+}

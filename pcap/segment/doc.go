@@ -1,0 +1,132 @@
+// Package segment is the on-disk format of a node's store: one segment is a pcapng file and
+// its index. It writes segments, reads them (also the one that is being written), and
+// rebuilds a lost index from the packets.
+//
+// # The two files
+//
+//	00000042-20260102T150405.123456789Z.pcapng    the packets: what Wireshark opens
+//	00000042-20260102T150405.123456789Z.idx       where each flow's packets are in it
+//
+// The first number counts the segments of a store, the time is that of the first packet
+// (UTC). While a file is written its name begins with a dot; it is renamed when it is
+// complete and synced. So a name that can be seen is a complete file. The index can always
+// be made again from the segment, byte for byte.
+//
+// # The segment
+//
+// It is one little-endian pcapng section. The section header's comment is "sshark segment 1",
+// where 1 is the version of this format; anything else is refused.
+//
+//	┌─────┬─────┬─────┬─────┬──────┬─────┬─────┬─────┬───┬─────┬─────┐
+//	│ SHB │ IDB │ NRB │ EPB │ flow │ EPB │ IDB │ EPB │ … │ ISB │ ISB │
+//	└─────┴─────┴─────┴─────┴──────┴─────┴─────┴─────┴───┴─────┴─────┘
+//
+// An interface (IDB, see package pcapng) is described before its first packet, an address is
+// named (NRB) before the first packet of a flow that has it if its name is known by then,
+// and right when it is learnt if not. Statistics (ISB) of all interfaces end a segment that
+// was closed in order. Packets are in the order of their arrival, which is that of time but
+// for what the kernel's CPUs mix up.
+//
+// A flow block (type 0x80005346, for local use: readers skip it) stands before the first
+// packet in this segment of a flow that is known from an earlier one:
+//
+//	 0                   4                   8           16       20           24
+//	┌───────────────────┬───────────────────┬───────────┬────────┬────────────┐
+//	│ type = 0x80005346 │ length = 24       │ flow ID   │ opener │ length     │
+//	└───────────────────┴───────────────────┴───────────┴────────┴────────────┘
+//
+// All other flow IDs follow from the packets (see Table), so the index does too.
+//
+// # The tail while it is written
+//
+// With O_DIRECT only whole pages of 4 KiB can be written. When the tail is synced, its last
+// page is filled up with zeros, and the same page is written again when more has come: its
+// beginning is then the same bytes, so a torn write can harm only what was new in it. Zeros
+// are no block: recovery cuts the file where whole blocks end. Completion truncates the file
+// to its exact size.
+//
+// # The index
+//
+//	┌────────┬──────┬───────┬──────────┐
+//	│ header │ head │ flows │ postings │
+//	└────────┴──────┴───────┴──────────┘
+//
+//	header    magic "sshkidx" and version, sizes of the other parts and of the segment, times
+//	          and counts, CRC-32C of head, flows and of the header (see indexHeader)
+//	head      the interfaces as pcapng (SHB, IDB …); names with their offsets; for each
+//	          256 KiB of the segment the lowest and highest time in it; CRC-32C of each 64 KiB
+//	          of the postings
+//	flows     in the order of their first packet: ID, key, interface, times, counters, TCP
+//	          flags, opener, and how many bytes its postings take
+//	postings  for each flow the offsets of its packets, divided by 4, each as a varint of the
+//	          difference to the one before
+//
+// Numbers are little-endian or unsigned varints. A reader checks what it reads before it uses
+// it, and says ErrIndex if anything is wrong; it asks for a *VersionError's file to be left
+// alone.
+//
+// # Concurrency and ownership
+//
+// Table and Builder are used by one goroutine. A Live segment is filled by one goroutine (the
+// producer, who holds its lock for a batch), written to disk by another (the flusher), and
+// read by any number. An Index is immutable.
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Version is that of the segment and of the index that are written, and the only one read.
+const Version = 1
+
+const (
+	segmentComment = "sshark segment "
+	blockFlow      = 0x80005346
+	flowBlockBytes = 24 // of a flow block in the file
+
+	// Extensions of the two files' names.
+	ExtSegment = ".pcapng"
+	ExtIndex   = ".idx"
+)
+
+// ErrIndex: the index is damaged, or belongs to another segment. It can be rebuilt.
+var ErrIndex = errors.New("index is damaged")
+
+// ErrForeign: the file has a segment's name, and was not written as one.
+var ErrForeign = errors.New("not a segment of sshark")
+
+// VersionError: the file was written by another version of sshark. It must be left alone.
+type VersionError struct {
+	Version string
+}
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("format version %s: this version of sshark reads %d", e.Version, Version)
+}
+
+const nameTime = "20060102T150405.000000000Z"
+
+// FileName is the name of segment seq without extension; first is the time of its first packet.
+func FileName(seq uint64, first int64) string {
+	return fmt.Sprintf("%08d-%s", seq, time.Unix(0, first).UTC().Format(nameTime))
+}
+
+// ParseName reads a file name: base is what FileName made; hidden says it was being written.
+func ParseName(file string) (base string, seq uint64, hidden bool, ext string, ok bool) {
+	base, hidden = strings.CutPrefix(file, ".")
+	for _, ext = range [...]string{ExtSegment, ExtIndex} {
+		if b, found := strings.CutSuffix(base, ext); found {
+			number, stamp, found := strings.Cut(b, "-")
+			seq, err := strconv.ParseUint(number, 10, 63)
+			if _, err2 := time.Parse(nameTime, stamp); !found || err != nil || err2 != nil || len(number) < 8 {
+				return "", 0, false, "", false
+			}
+			return b, seq, hidden, ext, true
+		}
+	}
+	return "", 0, false, "", false
+}
