@@ -61,6 +61,7 @@ type record struct {
 type span struct {
 	offset   int64 // of the first packet in it
 	min, max int64
+	drops    uint64 // that its packets report
 }
 
 // arena holds the chunks of all posting lists in slabs that are kept for the next segment.
@@ -129,10 +130,11 @@ func (b *Builder) Add(offset int64, iface uint32, p *pcap.Packet, h *flow.Header
 	b.post(f, uint32(offset>>2))
 
 	if n := len(b.spans); n == 0 || offset-b.spans[n-1].offset >= spanBytes {
-		b.spans = append(b.spans, span{offset, p.Time, p.Time})
+		b.spans = append(b.spans, span{offset, p.Time, p.Time, p.Drops})
 	} else {
 		s := &b.spans[n-1]
 		s.min, s.max = min(s.min, p.Time), max(s.max, p.Time)
+		s.drops += p.Drops
 	}
 	if b.packets == 0 {
 		b.first, b.last = p.Time, p.Time
@@ -203,7 +205,7 @@ func (b *Builder) info(n int, i *flow.Info) {
 
 // indexBytes is at least what Encode will need.
 func (b *Builder) indexBytes() int {
-	return headerBytes + 256 + b.described + b.named + len(b.spans)*25 + len(b.flows)*maxFlowBytes + b.posted + b.posted/8192
+	return headerBytes + 256 + b.described + b.named + len(b.spans)*35 + len(b.flows)*maxFlowBytes + b.posted + b.posted/8192
 }
 
 // Vantages numbers vantages by name, so that all interfaces of a pod share one.

@@ -21,6 +21,8 @@ type Query struct {
 	// Match chooses flows. The Info is borrowed, and its counters are of this segment only.
 	// It may be called for flows that have no packet in the window after all.
 	Match func(*flow.Info) bool
+	// Known gets all names of the segment, in its order, before Match is asked. May be nil.
+	Known func(pcap.Name)
 	// OnName gets the names of the matching flows' addresses, from Next, in the order of the
 	// segment; the first name of an address comes before the first packet. May be nil.
 	OnName func(pcap.Name)
@@ -37,6 +39,7 @@ type Cursor struct {
 	recs   []uint64 // offset / 4 << 32 | number in flows
 	next   int
 	id     flow.ID
+	drops  uint64
 
 	buf    []byte
 	bufAt  int64
@@ -67,7 +70,12 @@ func (c *Cursor) choose(i *flow.Info) bool {
 
 // Cursor reads from src, the segment of the index.
 func (x *Index) Cursor(src io.ReaderAt, q Query) (*Cursor, error) {
-	c := &Cursor{q: q, src: src, ifaces: x.Interfaces, addrs: map[netip.Addr]struct{}{}}
+	c := &Cursor{q: q, src: src, ifaces: x.Interfaces, addrs: map[netip.Addr]struct{}{}, drops: q.drops(x.spans)}
+	if q.Known != nil {
+		for i := range x.Names {
+			q.Known(x.Names[i].Name)
+		}
+	}
 	var lists []postings
 	err := x.eachFlow(func(i *flow.Info, p postings) error {
 		if c.choose(i) {
@@ -96,6 +104,11 @@ func (x *Index) Cursor(src io.ReaderAt, q Query) (*Cursor, error) {
 // Cursor reads the segment as it is now.
 func (l *Live) Cursor(q Query) (*Cursor, error) {
 	c := &Cursor{q: q, src: l, addrs: map[netip.Addr]struct{}{}}
+	if q.Known != nil {
+		for _, n := range l.Names() {
+			q.Known(n)
+		}
+	}
 	var lists []uint32
 	if err := l.eachFlow(func(n uint32, i *flow.Info) error {
 		if c.choose(i) {
@@ -116,6 +129,7 @@ func (l *Live) Cursor(q Query) (*Cursor, error) {
 		if from == 0 {
 			size = l.size
 			lo, hi = q.within(l.b.spans, size)
+			c.drops = q.drops(l.b.spans)
 			for i := range l.b.ifaces {
 				c.ifaces = append(c.ifaces, l.b.ifaces[i].iface)
 			}
@@ -192,6 +206,17 @@ func (q *Query) within(spans []span, size int64) (lo, hi int64) {
 	return lo, hi
 }
 
+// drops is how many drops the packets of the window report, of all flows: of the parts of the
+// segment that reach into it.
+func (q *Query) drops(spans []span) (n uint64) {
+	for i := range spans {
+		if s := &spans[i]; s.max >= q.Since && (q.Until == 0 || s.min < q.Until) {
+			n += s.drops
+		}
+	}
+	return n
+}
+
 // add decodes a posting list. It is false if the list cannot be right.
 func (c *Cursor) add(list []byte, packets uint64, n uint32, lo, hi, size int64) bool {
 	var off uint64
@@ -261,6 +286,9 @@ func sortRecords(r []uint64) []uint64 {
 	}
 	return r
 }
+
+// Drops is how many packets were lost in the window, as the packets of all flows report.
+func (c *Cursor) Drops() uint64 { return c.drops }
 
 // Len is the number of packets that may come.
 func (c *Cursor) Len() int { return len(c.recs) }

@@ -54,7 +54,8 @@
 //	header    magic "sshkidx" and version, sizes of the other parts and of the segment, times
 //	          and counts, CRC-32C of head, flows and of the header (see indexHeader)
 //	head      the interfaces as pcapng (SHB, IDB …); names with their offsets; for each
-//	          256 KiB of the segment the lowest and highest time in it; CRC-32C of each 64 KiB
+//	          256 KiB of the segment the lowest and highest time in it and the drops that its
+//	          packets report; CRC-32C of each 64 KiB
 //	          of the postings
 //	flows     in the order of their first packet: ID, key, interface, times, counters, TCP
 //	          flags, opener, and how many bytes its postings take

@@ -122,6 +122,7 @@ func (b *Builder) Encode(size int64) []byte {
 		head = binary.AppendUvarint(head, uint64(s.offset-last.offset))
 		head = binary.AppendVarint(head, s.min-last.min)
 		head = binary.AppendUvarint(head, uint64(s.max-s.min))
+		head = binary.AppendUvarint(head, s.drops)
 		last = s
 	}
 	for p := posts; len(p) > 0; p = p[min(crcBytes, len(p)):] {
@@ -220,6 +221,7 @@ func ReadIndex(file io.ReaderAt) (*Index, error) {
 		last.offset += int64(d.uvarint())
 		last.min += d.varint()
 		last.max = last.min + int64(d.uvarint())
+		last.drops = d.uvarint()
 		x.spans = append(x.spans, last)
 	}
 	x.postCRC = d.b

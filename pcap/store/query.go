@@ -205,6 +205,9 @@ type Iter struct {
 	// OnName, if set before the first Next, gets the names of the packets' addresses: called
 	// from Next, before the first packet that they are for.
 	OnName func(pcap.Name)
+	// Known, if set before the first Next, gets all names of a segment before its flows are
+	// matched.
+	Known func(pcap.Name)
 
 	s      *Store
 	ctx    context.Context
@@ -217,6 +220,7 @@ type Iter struct {
 	gone   int
 	given  int // packets of the current segment
 	flow   flow.ID
+	drops  uint64
 	calls  uint
 	err    error
 }
@@ -247,6 +251,10 @@ func (s *Store) Follow(ctx context.Context, since int64, match func(*flow.Info) 
 // Gone is the number of segments that were deleted before they could be read.
 func (it *Iter) Gone() int { return it.gone }
 
+// Drops is how many packets were lost in the window so far, of all flows, as the packets
+// that were kept report.
+func (it *Iter) Drops() uint64 { return it.drops }
+
 // Flow is the flow of the last packet.
 func (it *Iter) Flow() flow.ID { return it.flow }
 
@@ -270,6 +278,7 @@ func (it *Iter) Next(p *pcap.Packet) error {
 				it.err = err
 				break
 			}
+			it.drops += it.cursor.Drops()
 		}
 		err := it.cursor.Next(p)
 		switch {
@@ -293,7 +302,7 @@ func (it *Iter) Next(p *pcap.Packet) error {
 // and reading goes on behind what was given.
 func (it *Iter) begin(misled error) error {
 	e := it.list[0]
-	it.q.OnName, it.q.End = it.OnName, it.ends[e]
+	it.q.OnName, it.q.Known, it.q.End = it.OnName, it.Known, it.ends[e]
 	var err error
 	if misled == nil {
 		it.given = 0

@@ -40,10 +40,9 @@ func (s *Stored) Packets(ctx context.Context, r *Request, out PacketSink) (*Repo
 	if err != nil {
 		return q.report(0), err
 	}
-	q.opener = map[flow.ID]flow.Opener{}
 	var matched uint64
-	visit := func(p *pcap.Packet, id flow.ID) error {
-		if p.Time < r.Since || p.Time >= end(r) || !wanted(p, id) {
+	visit := func(p *pcap.Packet, id flow.ID, opener flow.Opener) error {
+		if p.Time < r.Since || p.Time >= end(r) || !wanted(p, id, opener) {
 			return nil
 		}
 		matched++
@@ -66,21 +65,21 @@ func (s *Stored) Packets(ctx context.Context, r *Request, out PacketSink) (*Repo
 }
 
 // wanted makes what judges packets by their flow.
-func (q *reading) wanted(ctx context.Context) (func(*pcap.Packet, flow.ID) bool, error) {
+func (q *reading) wanted(ctx context.Context) (func(*pcap.Packet, flow.ID, flow.Opener) bool, error) {
 	r := q.r
 	switch {
 	case r.Filter == "":
-		return func(*pcap.Packet, flow.ID) bool { return true }, nil
+		return func(*pcap.Packet, flow.ID, flow.Opener) bool { return true }, nil
 	case needsDissection(q.filter):
 		ids, err := q.found(ctx)
-		return func(_ *pcap.Packet, id flow.ID) bool { return ids[id] }, err
+		return func(_ *pcap.Packet, id flow.ID, _ flow.Opener) bool { return ids[id] }, err
 	}
 	known := map[flow.ID]bool{}
 	ends := dissect.NewEnds(q.resolve)
-	return func(p *pcap.Packet, id flow.ID) bool {
+	return func(p *pcap.Packet, id flow.ID, opener flow.Opener) bool {
 		ok, seen := known[id]
 		if !seen {
-			ok = byEnds(q.filter, ends.Of(p, id, q.opener[id]))
+			ok = byEnds(q.filter, ends.OfPacket(p, id, opener))
 			known[id] = ok
 		}
 		return ok
@@ -205,8 +204,8 @@ func (q *reading) followMatching(ctx context.Context, out PacketSink) (*Report, 
 	e := dissect.NewEngine(o)
 	defer e.Close()
 	n := 0
-	err := q.read(ctx, r, 0, 0, out.Name, func(p *pcap.Packet, id flow.ID) error {
-		e.Packet(p, id, q.opener[id])
+	err := q.read(ctx, r, 0, 0, out.Name, func(p *pcap.Packet, id flow.ID, opener flow.Opener) error {
+		e.Packet(p, id, opener)
 		if err := u.add(p, id, out); err != nil {
 			return err
 		}

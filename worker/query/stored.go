@@ -55,6 +55,9 @@ type reading struct {
 	r       *Request
 	filter  *filter.Filter
 	names   *identity.Table // as the packets tell them
+	hints   hints
+	ends    *dissect.Ends
+	wants   map[flow.ID]bool
 	opener  map[flow.ID]flow.Opener
 	dropped uint64
 	lagged  uint64
@@ -66,7 +69,10 @@ func (s *Stored) reading(r *Request) (*reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reading{s: s, r: r, filter: f, names: identity.New(), opener: map[flow.ID]flow.Opener{}}, nil
+	q := &reading{s: s, r: r, filter: f, names: identity.New(), hints: hints{s.o.Names, map[netip.Addr]*dissect.Identity{}, map[netip.Addr]bool{}},
+		wants: map[flow.ID]bool{}, opener: map[flow.ID]flow.Opener{}}
+	q.ends = dissect.NewEnds(q.hints.resolve)
+	return q, nil
 }
 
 func (q *reading) dissection(r *Request) *dissection {
@@ -88,19 +94,63 @@ func (q *reading) resolve(a netip.Addr, at int64) *dissect.Identity {
 
 // match prunes flows by their ends, before any of their packets is read.
 func (q *reading) match(i *flow.Info) bool {
-	if q.r.Stream != 0 && i.ID != q.r.Stream {
+	if q.r.Stream != 0 {
+		if i.ID != q.r.Stream {
+			return false
+		}
+	} else if want, known := q.wants[i.ID]; known && !want {
 		return false
+	} else if !known {
+		want = q.hints.ambiguous(i) || q.filter.Flow(q.ends.Of(i)) != filter.Never
+		if q.wants[i.ID] = want; !want {
+			return false
+		}
 	}
-	q.opener[i.ID] = i.Opener
+	if o := q.opener[i.ID]; o != flow.OpenerA && o != flow.OpenerB {
+		q.opener[i.ID] = i.Opener
+	}
 	return true
+}
+
+// hints are the names that a segment has, before it is known when they were learnt: enough to
+// leave out flows that cannot match, as long as an address had one name only.
+type hints struct {
+	live  *identity.Table
+	names map[netip.Addr]*dissect.Identity
+	many  map[netip.Addr]bool
+}
+
+func (h *hints) known(n pcap.Name) {
+	id := identity.Decode(n.Names)
+	a := n.Addr.Unmap()
+	if old := h.names[a]; old != nil && !identity.Equal(old, id) {
+		h.many[a] = true
+	}
+	h.names[a] = id
+}
+
+func (h *hints) resolve(a netip.Addr, at int64) *dissect.Identity {
+	if id := h.names[a.Unmap()]; id != nil {
+		return id
+	}
+	return h.live.Resolve(a, at)
+}
+
+// ambiguous says that a flow's ends cannot be judged yet: an address had several names, or
+// it is a part of a packet, whose ports are in another part.
+func (h *hints) ambiguous(i *flow.Info) bool {
+	if i.Key.PortA|i.Key.PortB == 0 && (i.Key.Proto == flow.TCP || i.Key.Proto == flow.UDP) {
+		return true
+	}
+	return h.many[i.Key.Addr(flow.AtoB).Addr()] || h.many[i.Key.Addr(flow.BtoA).Addr()]
 }
 
 // input feeds an engine with what is kept of a window, and then, for a follower, with what
 // comes in.
 func (q *reading) input(r *Request) input {
 	return func(ctx context.Context, e *dissect.Engine) error {
-		feed := func(p *pcap.Packet, id flow.ID) error {
-			e.Packet(p, id, q.opener[id])
+		feed := func(p *pcap.Packet, id flow.ID, opener flow.Opener) error {
+			e.Packet(p, id, opener)
 			return nil
 		}
 		err := q.read(ctx, r, lead, tail, nil, feed, func() error {
@@ -112,10 +162,13 @@ func (q *reading) input(r *Request) input {
 	}
 }
 
+// visitor takes a packet with its flow and what is known of who began that.
+type visitor func(*pcap.Packet, flow.ID, flow.Opener) error
+
 // read visits the packets of a window, widened by before and after, in order of arrival.
 // idle is called whenever a follower has seen all that there is.
 func (q *reading) read(ctx context.Context, r *Request, before, after time.Duration, name func(pcap.Name) error,
-	visit func(*pcap.Packet, flow.ID) error, idle func() error) error {
+	visit visitor, idle func() error) error {
 	since, until := r.Since-int64(before), r.Until
 	if until != 0 {
 		until += int64(after)
@@ -124,7 +177,7 @@ func (q *reading) read(ctx context.Context, r *Request, before, after time.Durat
 	if !r.Follow {
 		it := q.s.o.Store.Packets(ctx, since, until, q.match)
 		defer it.Close()
-		it.OnName = learn.name
+		it.OnName, it.Known = learn.name, q.hints.known
 		return q.drain(r, it, learn, visit)
 	}
 	it, tail, err := q.s.o.Store.Follow(ctx, since, q.match, followBuffer)
@@ -132,11 +185,12 @@ func (q *reading) read(ctx context.Context, r *Request, before, after time.Durat
 		return err
 	}
 	defer it.Close()
-	it.OnName, tail.OnName = learn.name, learn.name
+	it.OnName, it.Known, tail.OnName = learn.name, q.hints.known, learn.name
 	if err := q.drain(r, it, learn, visit); err != nil {
 		return err
 	}
 	it.Close()
+	q.wants, q.opener = nil, nil // from here on the packets bring it along
 	return q.follow(r, tail, learn, visit, idle)
 }
 
@@ -172,8 +226,14 @@ func (l *learner) packet(p *pcap.Packet) {
 	}
 }
 
-func (q *reading) drain(r *Request, it *store.Iter, l *learner, visit func(*pcap.Packet, flow.ID) error) error {
+func (q *reading) drain(r *Request, it *store.Iter, l *learner, visit visitor) error {
 	var p pcap.Packet
+	defer func() {
+		q.dropped += it.Drops()
+		if n := it.Gone(); n > 0 {
+			q.notes = append(q.notes, fmt.Sprintf("%d segments of the window had to go while it was read: what was in them is missing", n))
+		}
+	}()
 	for {
 		err := it.Next(&p)
 		switch {
@@ -185,21 +245,13 @@ func (q *reading) drain(r *Request, it *store.Iter, l *learner, visit func(*pcap
 			return err
 		}
 		l.packet(&p)
-		q.count(r, &p)
-		if err := visit(&p, it.Flow()); err != nil {
+		if err := visit(&p, it.Flow(), q.opener[it.Flow()]); err != nil {
 			return err
 		}
 	}
 }
 
-// count sums up the drops that the window's packets report.
-func (q *reading) count(r *Request, p *pcap.Packet) {
-	if p.Drops > 0 && p.Time >= r.Since && p.Time < end(r) {
-		q.dropped += p.Drops
-	}
-}
-
-func (q *reading) follow(r *Request, t *store.Tail, l *learner, visit func(*pcap.Packet, flow.ID) error, idle func() error) error {
+func (q *reading) follow(r *Request, t *store.Tail, l *learner, visit visitor, idle func() error) error {
 	var p pcap.Packet
 	for {
 		if !t.Pending() {
@@ -222,8 +274,8 @@ func (q *reading) follow(r *Request, t *store.Tail, l *learner, visit func(*pcap
 			continue
 		}
 		l.packet(&p)
-		q.count(r, &p)
-		if err := visit(&p, id); err != nil {
+		q.dropped += p.Drops
+		if err := visit(&p, id, t.Opener()); err != nil {
 			return err
 		}
 	}

@@ -112,7 +112,7 @@ func (s *Stored) Stream(ctx context.Context, id flow.ID, out StreamSink) (*Repor
 		return report, err
 	}
 	a := newAssembly(f, out)
-	if err := q.read(ctx, r, 0, 0, nil, func(p *pcap.Packet, _ flow.ID) error { return a.packet(p) }, nil); err != nil {
+	if err := q.read(ctx, r, 0, 0, nil, func(p *pcap.Packet, _ flow.ID, _ flow.Opener) error { return a.packet(p) }, nil); err != nil {
 		return q.report(1), err
 	}
 	return q.report(1), a.close()
