@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -21,8 +22,10 @@ type Query struct {
 	// Match chooses flows. The Info is borrowed, and its counters are of this segment only.
 	// It may be called for flows that have no packet in the window after all.
 	Match func(*flow.Info) bool
-	// Known gets all names of the segment, in its order, before Match is asked. May be nil.
-	Known func(pcap.Name)
+	// Known gets all names of the segment, in its order, and Present its interfaces, before
+	// Match is asked. May be nil.
+	Known   func(pcap.Name)
+	Present func(*pcap.Interface)
 	// OnName gets the names of the matching flows' addresses, from Next, in the order of the
 	// segment; the first name of an address comes before the first packet. May be nil.
 	OnName func(pcap.Name)
@@ -55,6 +58,21 @@ const (
 	guessBytes  = 2 << 10  // what is read of the last packet of a window, at first
 )
 
+// tell hands out what is known of a segment before its flows are chosen.
+func (q *Query) tell(ifaces []*pcap.Interface, names iter.Seq[pcap.Name]) {
+	if q.Present != nil {
+		for _, i := range ifaces {
+			q.Present(i)
+		}
+	}
+	if q.Known != nil {
+		names(func(n pcap.Name) bool {
+			q.Known(n)
+			return true
+		})
+	}
+}
+
 // choose notes a flow if it matches.
 func (c *Cursor) choose(i *flow.Info) bool {
 	if i.Last < c.q.Since || c.q.Until != 0 && i.First >= c.q.Until || !c.q.Match(i) {
@@ -71,11 +89,13 @@ func (c *Cursor) choose(i *flow.Info) bool {
 // Cursor reads from src, the segment of the index.
 func (x *Index) Cursor(src io.ReaderAt, q Query) (*Cursor, error) {
 	c := &Cursor{q: q, src: src, ifaces: x.Interfaces, addrs: map[netip.Addr]struct{}{}, drops: q.drops(x.spans)}
-	if q.Known != nil {
+	q.tell(x.Interfaces, func(yield func(pcap.Name) bool) {
 		for i := range x.Names {
-			q.Known(x.Names[i].Name)
+			if !yield(x.Names[i].Name) {
+				return
+			}
 		}
-	}
+	})
 	var lists []postings
 	err := x.eachFlow(func(i *flow.Info, p postings) error {
 		if c.choose(i) {
@@ -104,11 +124,7 @@ func (x *Index) Cursor(src io.ReaderAt, q Query) (*Cursor, error) {
 // Cursor reads the segment as it is now.
 func (l *Live) Cursor(q Query) (*Cursor, error) {
 	c := &Cursor{q: q, src: l, addrs: map[netip.Addr]struct{}{}}
-	if q.Known != nil {
-		for _, n := range l.Names() {
-			q.Known(n)
-		}
-	}
+	q.tell(l.Interfaces(), slices.Values(l.Names()))
 	var lists []uint32
 	if err := l.eachFlow(func(n uint32, i *flow.Info) error {
 		if c.choose(i) {

@@ -165,6 +165,20 @@ func (l *Live) Fits(p *pcap.Packet, limit int64) bool {
 		l.Bytes()+int64(len(p.Data)+extraRoom+len(l.b.ifaces)*128+pageBytes) <= limit
 }
 
+// Interfaces are those that have packets in the segment so far.
+func (l *Live) Interfaces() []*pcap.Interface {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.b == nil {
+		return nil
+	}
+	list := make([]*pcap.Interface, len(l.b.ifaces))
+	for i := range l.b.ifaces {
+		list[i] = l.b.ifaces[i].iface
+	}
+	return list
+}
+
 // Names are the names so far.
 func (l *Live) Names() []pcap.Name {
 	l.mu.RLock()

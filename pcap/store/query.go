@@ -205,9 +205,10 @@ type Iter struct {
 	// OnName, if set before the first Next, gets the names of the packets' addresses: called
 	// from Next, before the first packet that they are for.
 	OnName func(pcap.Name)
-	// Known, if set before the first Next, gets all names of a segment before its flows are
-	// matched.
-	Known func(pcap.Name)
+	// Known and Present, if set before the first Next, get all names and interfaces of a
+	// segment before its flows are matched.
+	Known   func(pcap.Name)
+	Present func(*pcap.Interface)
 
 	s      *Store
 	ctx    context.Context
@@ -302,7 +303,7 @@ func (it *Iter) Next(p *pcap.Packet) error {
 // and reading goes on behind what was given.
 func (it *Iter) begin(misled error) error {
 	e := it.list[0]
-	it.q.OnName, it.q.Known, it.q.End = it.OnName, it.Known, it.ends[e]
+	it.q.OnName, it.q.Known, it.q.Present, it.q.End = it.OnName, it.Known, it.Present, it.ends[e]
 	var err error
 	if misled == nil {
 		it.given = 0

@@ -69,7 +69,7 @@ func (s *Stored) reading(r *Request) (*reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &reading{s: s, r: r, filter: f, names: identity.New(), hints: hints{s.o.Names, map[netip.Addr]*dissect.Identity{}, map[netip.Addr]bool{}},
+	q := &reading{s: s, r: r, filter: f, names: identity.New(), hints: newHints(s.o.Names),
 		wants: map[flow.ID]bool{}, opener: map[flow.ID]flow.Opener{}}
 	q.ends = dissect.NewEnds(q.hints.resolve)
 	return q, nil
@@ -115,23 +115,40 @@ func (q *reading) match(i *flow.Info) bool {
 // hints are the names that a segment has, before it is known when they were learnt: enough to
 // leave out flows that cannot match, as long as an address had one name only.
 type hints struct {
-	live  *identity.Table
-	names map[netip.Addr]*dissect.Identity
-	many  map[netip.Addr]bool
+	live   *identity.Table
+	names  map[netip.Addr]*dissect.Identity // from name records
+	owners map[netip.Addr]*dissect.Identity // from interfaces: less is known of these
+	many   map[netip.Addr]bool
 }
 
-func (h *hints) known(n pcap.Name) {
-	id := identity.Decode(n.Names)
-	a := n.Addr.Unmap()
-	if old := h.names[a]; old != nil && !identity.Equal(old, id) {
+func newHints(live *identity.Table) hints {
+	return hints{live, map[netip.Addr]*dissect.Identity{}, map[netip.Addr]*dissect.Identity{}, map[netip.Addr]bool{}}
+}
+
+func (h *hints) known(n pcap.Name) { h.add(h.names, n.Addr, identity.Decode(n.Names)) }
+
+func (h *hints) present(i *pcap.Interface) {
+	if i.Pod.Name == "" {
+		return
+	}
+	for _, a := range i.Addrs {
+		h.add(h.owners, a.Addr(), PodIdentity(i.Pod, i.Node))
+	}
+}
+
+func (h *hints) add(to map[netip.Addr]*dissect.Identity, a netip.Addr, id *dissect.Identity) {
+	a = a.Unmap()
+	if old := to[a]; old != nil && !identity.Equal(old, id) {
 		h.many[a] = true
 	}
-	h.names[a] = id
+	to[a] = id
 }
 
 func (h *hints) resolve(a netip.Addr, at int64) *dissect.Identity {
-	if id := h.names[a.Unmap()]; id != nil {
-		return id
+	for _, from := range []map[netip.Addr]*dissect.Identity{h.names, h.owners} {
+		if id := from[a.Unmap()]; id != nil {
+			return id
+		}
 	}
 	return h.live.Resolve(a, at)
 }
@@ -177,7 +194,7 @@ func (q *reading) read(ctx context.Context, r *Request, before, after time.Durat
 	if !r.Follow {
 		it := q.s.o.Store.Packets(ctx, since, until, q.match)
 		defer it.Close()
-		it.OnName, it.Known = learn.name, q.hints.known
+		it.OnName, it.Known, it.Present = learn.name, q.hints.known, q.hints.present
 		return q.drain(r, it, learn, visit)
 	}
 	it, tail, err := q.s.o.Store.Follow(ctx, since, q.match, followBuffer)
@@ -185,7 +202,7 @@ func (q *reading) read(ctx context.Context, r *Request, before, after time.Durat
 		return err
 	}
 	defer it.Close()
-	it.OnName, it.Known, tail.OnName = learn.name, q.hints.known, learn.name
+	it.OnName, it.Known, it.Present, tail.OnName = learn.name, q.hints.known, q.hints.present, learn.name
 	if err := q.drain(r, it, learn, visit); err != nil {
 		return err
 	}

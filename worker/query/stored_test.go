@@ -1,0 +1,184 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/pcapng"
+	"github.com/sshark/sshark/pcap/store"
+	"github.com/sshark/sshark/servicemap/identity"
+)
+
+// kept puts the packets of a file into a store, in small segments, and returns both.
+func kept(t *testing.T, path string) (*File, *Stored, *store.Store) {
+	t.Helper()
+	file := openFile(t, path)
+	s, err := store.Open(store.Options{Dir: t.TempDir(), Node: "node-a", SegmentBytes: 64 << 10, Wait: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	in, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	r, err := pcapng.NewReader(in, pcapng.ReaderOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		var p pcap.Packet
+		if err := r.Next(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Append([]pcap.Packet{p}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return file, NewStored(StoredOptions{Node: "node-a", Store: s, Names: identity.New(), State: func() Node { return Node{Name: "node-a"} },
+		Protocols: file.protocols, Language: file.language}), s
+}
+
+func jsonLines(t *testing.T, s Source, r Request) []string {
+	t.Helper()
+	var lines []string
+	_, err := s.Calls(context.Background(), &r, func(c *dissect.Call) error {
+		lines = append(lines, string(dissect.AppendCall(nil, c)))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+// A store answers as the file that its packets are from: the same calls with the same IDs.
+func TestStoredIsItsFile(t *testing.T) {
+	file, stored, s := kept(t, capture(t, 3000))
+	if n := s.Stats().Segments; n < 5 {
+		t.Fatalf("only %d segments", n)
+	}
+	at := func(i int) int64 { return began + int64(8+2*i)*1_002_000 }
+	for name, r := range map[string]Request{
+		"all":          {},
+		"last":         {Last: 5},
+		"last of few":  {Last: 5, Filter: `path == "/item/17"`},
+		"last, none":   {Last: 5, Filter: "dst.port == 81"},
+		"first":        {First: 5},
+		"filter":       {Filter: "status_code == 500 && src.port != 40003"},
+		"by name":      {Filter: `dst.pod.name == "catalog" && path.endsWith("99")`},
+		"window":       {Since: at(1000), Until: at(1200)},
+		"window, last": {Since: at(1000), Until: at(2000), Last: 1500},
+		"both":         {Vantage: Both, First: 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want, got := jsonLines(t, file, r), jsonLines(t, stored, r)
+			if !slices.Equal(got, want) {
+				t.Errorf("%d calls, want %d\n%.500s\n%.500s", len(got), len(want), strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+		})
+	}
+	for _, text := range []string{"", "src.port == 40002", "status_code == 500", `path == "/item/9"`, "udp"} {
+		var want, got counter
+		if _, err := file.Packets(context.Background(), &Request{Filter: text}, &want); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stored.Packets(context.Background(), &Request{Filter: text}, &got); err != nil || got.packets != want.packets {
+			t.Errorf("%q: %d packets, want %d (%v)", text, got.packets, want.packets, err)
+		}
+	}
+}
+
+// bytesOf writes a stream down.
+type bytesOf [2]strings.Builder
+
+func (b *bytesOf) Data(d flow.Dir, data []byte, _ int64) error { b[d].Write(data); return nil }
+func (b *bytesOf) Gap(d flow.Dir, _ int64, _ int64) error      { b[d].WriteString("<gap>"); return nil }
+
+func TestStream(t *testing.T) {
+	file, stored, _ := kept(t, capture(t, 8))
+	var id flow.ID
+	if _, err := stored.Flows(context.Background(), &Request{Filter: "src.port == 40001"}, func(f *dissect.Flow) error {
+		id = f.ID
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]Source{"file": file, "store": stored} {
+		var got bytesOf
+		if _, err := s.Stream(context.Background(), id, &got); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		want := "GET /item/1 HTTP/1.1\r\nHost: catalog\r\n\r\nGET /item/5 HTTP/1.1\r\nHost: catalog\r\n\r\n"
+		if got[0].String() != want || !strings.HasSuffix(got[1].String(), "\r\n\r\n00005") {
+			t.Errorf("%s: client %q, server %q", name, got[0].String(), got[1].String())
+		}
+		if _, err := s.Stream(context.Background(), 77, &got); !errors.Is(err, ErrNoSuchFlow) {
+			t.Errorf("%s: a flow that nobody has: %v", name, err)
+		}
+	}
+}
+
+// A follower gets what comes in after it asked, and no more.
+func TestFollow(t *testing.T) {
+	path := capture(t, 200)
+	file, stored, s := kept(t, capture(t, 0)) // only handshakes are kept before
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	want := jsonLines(t, file, Request{})
+	if len(want) != 0 {
+		t.Fatal("there are calls before")
+	}
+	got := make(chan string)
+	done := make(chan error, 1)
+	go func() {
+		_, err := stored.Calls(ctx, &Request{Follow: true}, func(c *dissect.Call) error {
+			got <- string(c.Message.AppendSummary(nil))
+			return nil
+		})
+		done <- err
+	}()
+	go func() {
+		in, err := os.Open(path)
+		if err != nil {
+			return
+		}
+		defer in.Close()
+		r, _ := pcapng.NewReader(in, pcapng.ReaderOptions{})
+		var p pcap.Packet
+		for n := 0; r.Next(&p) == nil; n++ {
+			if n < 16 {
+				continue // the handshakes are there already
+			}
+			if err := s.Append([]pcap.Packet{p}); err != nil {
+				return
+			}
+		}
+	}()
+	seen := map[string]bool{}
+	for range 200 {
+		seen[<-got] = true
+	}
+	if len(seen) != 200 {
+		t.Errorf("%d different calls", len(seen))
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+}
