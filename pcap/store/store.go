@@ -122,8 +122,7 @@ type Store struct {
 	seq     uint64 // of the next segment
 	retryAt int64  // no segment is begun before, ns
 	begunAt int64  // of the open segment, by the clock
-	last    *pcap.Interface
-	lastSrc *source
+	recent  [64]recent
 	tails   []*Tail
 	tailing *batch
 	names   map[netip.Addr]pcap.Name
@@ -321,15 +320,29 @@ func (s *Store) Stats() Stats {
 
 // source is the store's own of an interface; equal interfaces share one.
 func (s *Store) source(i *pcap.Interface) *source {
-	if i == s.last && i != nil {
-		return s.lastSrc
+	var r *recent
+	if i != nil {
+		// The interfaces of one pod differ in their names: lo and eth0.
+		r = &s.recent[(i.Vantage<<1^uint32(len(i.Name)))%uint32(len(s.recent))]
+		if r.iface == i && r.seq == s.seq {
+			return r.src
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	src := s.intern(i)
 	src.used = s.seq
-	s.last, s.lastSrc = i, src
+	if r != nil {
+		*r = recent{i, src, s.seq}
+	}
 	return src
+}
+
+// recent is a source that was asked for in the segment seq: found without a lock.
+type recent struct {
+	iface *pcap.Interface
+	src   *source
+	seq   uint64
 }
 
 // intern is called with mu held.
