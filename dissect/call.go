@@ -80,8 +80,8 @@ const (
 func (s Side) String() string { return [...]string{"", "client", "server"}[s] }
 
 // Flow is an L4 conversation, told from the client's side: direction 0 is client to server.
-// Client and Server are fixed before the first call is handed out. An engine hands out the
-// same *Flow for all calls of the flow; counters grow while it lives.
+// Client and Server are fixed before the first call is handed out; counters grow while it
+// lives.
 type Flow struct {
 	ID        flow.ID
 	Node      string     // that captured it

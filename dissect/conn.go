@@ -36,9 +36,12 @@ type conn struct {
 	twin    bool // a server-side sighting of it was there
 	waiting bool
 
+	entry    *flow.Entry[*conn] // of the tracker that found it, nil: the source did
 	parser   Parser
 	calls    uint32
+	begun    int64 // time of its first call
 	recent   *moments
+	tries    uint8 // datagrams that nobody claimed
 	switched bool
 	next     string
 	rest     []byte
@@ -105,7 +108,7 @@ func (c *conn) identity(e *Endpoint, own bool) *Identity {
 		id = c.w.o.Resolve(e.Addr.Addr(), c.flow.First)
 	}
 	if own && c.iface.Pod.Name != "" && (id == nil || id.Pod != c.iface.Pod.Name || id.Namespace != c.iface.Pod.Namespace) {
-		return &Identity{Namespace: c.iface.Pod.Namespace, Pod: c.iface.Pod.Name, PodUID: c.iface.Pod.UID, Node: c.iface.Node}
+		return c.w.owner(c.iface)
 	}
 	return id
 }
@@ -174,7 +177,11 @@ func (c *conn) Data(d flow.Dir, b []byte, time int64) {
 	case parsing:
 		c.feed(d^c.client, b, time)
 	case probing:
-		if c.probe == nil {
+		switch {
+		case c.tcp == nil:
+			c.datagram(d, b, time)
+			return
+		case c.probe == nil:
 			c.probe = &prober{}
 		}
 		c.probe.data(c, d, b, time)
@@ -240,7 +247,7 @@ func (c *conn) change(d flow.Dir, time int64) {
 		}
 		return
 	}
-	if len(rest) > 0 {
+	if len(rest) > 0 && c.tcp != nil {
 		c.probe.data(c, d^c.client, rest, time)
 	}
 }
@@ -274,11 +281,17 @@ type moments struct {
 	last  uint8
 }
 
-// nth is how many calls of that time there were before.
+// nth is how many calls of that time there were before. A flow with one call, as most of
+// datagrams are, needs no ring.
 func (c *conn) nth(time int64) uint32 {
+	if c.calls == 1 {
+		c.begun = time
+		return 0
+	}
 	m := c.recent
 	if m == nil {
 		m = &moments{}
+		m.times[0] = c.begun
 		c.recent = m
 	}
 	for i := range m.times {

@@ -17,6 +17,9 @@ type Options struct {
 	MaxFlows  int // flows that are remembered at once, 0: 500,000
 	Held      int // bytes of early segments held in all, 0: 64 MiB
 	Bodies    int // bytes of each body that calls keep, 0: none
+	// CallsOnly says that nobody needs FlowEnd, which may then be left out: memory is given
+	// back earlier.
+	CallsOnly bool
 	// Once leaves out what was seen at the client's side of a flow that was seen at the
 	// server's side too.
 	Once bool
@@ -31,8 +34,7 @@ type Options struct {
 }
 
 // Handler takes what one worker finds, in that worker's goroutine. Calls and flows are
-// borrowed until the method returns; Flow.ID, Node, Transport, Client, Server and Vantage may
-// be read by anybody for as long as wanted, since they no longer change.
+// borrowed until the method returns: the engine uses them again.
 type Handler interface {
 	Call(c *Call)
 	// FlowEnd tells a flow when it was closed, was idle for long, or the input ended.

@@ -33,10 +33,6 @@ type prober struct {
 
 // data shows bytes to the protocols, direction d of the key.
 func (p *prober) data(c *conn, d flow.Dir, b []byte, time int64) {
-	if c.flow.Transport != flow.TCP {
-		p.datagram(c, d, b, time)
-		return
-	}
 	if p.waiting && d == p.last && c.flow.Packets[d.Other()^c.client] > 0 {
 		return
 	}
@@ -75,17 +71,25 @@ func (p *prober) gap(c *conn, d flow.Dir, n int64, time int64) {
 // ask goes through the protocols in their order. The first Yes wins; as long as one that
 // stands before it is unsure, the flow waits.
 func (p *prober) ask(c *conn) (*Protocol, bool, Verdict) {
-	probe := Probe{Transport: c.flow.Transport, Opened: c.opened}
+	probe := &c.w.scratch
+	*probe = Probe{}
 	for d := range flow.Dir(2) {
 		b := p.buf[d^c.client]
 		probe.Data[d] = b[:min(len(b), ProbeSize)]
 		probe.FromStart[d] = c.opened && !p.gapped[d^c.client] && !p.changed
-		probe.Ports[d] = c.key.Addr(d ^ c.client).Port()
 	}
+	return c.detect(probe)
+}
+
+// detect shows a probe, of which only the bytes are filled in, to the protocols.
+func (c *conn) detect(probe *Probe) (*Protocol, bool, Verdict) {
+	probe.Transport, probe.Opened = c.flow.Transport, c.opened
+	probe.Ports = [2]uint16{c.flow.Client.Addr.Port(), c.flow.Server.Addr.Port()}
+	defer func() { probe.Data = [2][]byte{} }()
 	verdict := No
 	for _, proto := range c.w.byProto[c.flow.Transport] {
 		probe.Swap = false
-		switch proto.Detect(&probe) {
+		switch proto.Detect(probe) {
 		case Yes:
 			if verdict == No {
 				return proto, probe.Swap, Yes
@@ -142,23 +146,24 @@ func (p *prober) restart() {
 }
 
 // datagram shows each of the first datagrams by itself.
-func (p *prober) datagram(c *conn, d flow.Dir, b []byte, time int64) {
-	p.buf[d] = b
-	proto, swap, verdict := p.ask(c)
-	p.buf[d] = nil
+func (c *conn) datagram(d flow.Dir, b []byte, time int64) {
+	probe := &c.w.scratch
+	*probe = Probe{}
+	probe.Data[d^c.client] = b[:min(len(b), ProbeSize)]
+	proto, swap, verdict := c.detect(probe)
 	if verdict == Yes {
 		c.claim(proto, swap)
 		c.feed(d^c.client, b, time)
 		return
 	}
-	if p.tries++; p.tries >= maxDatagrams {
-		c.phase, c.probe = ignored, nil
+	if c.tries++; c.tries >= maxDatagrams {
+		c.phase = ignored
 	}
 }
 
 // settle decides with what there is, at the flow's end.
 func (p *prober) settle(c *conn) {
-	if len(p.buf[0])+len(p.buf[1]) == 0 || c.flow.Transport != flow.TCP {
+	if len(p.buf[0])+len(p.buf[1]) == 0 {
 		return
 	}
 	if proto, swap, verdict := p.ask(c); verdict == Yes {

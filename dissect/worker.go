@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sshark/sshark/dissect/stream"
+	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
 )
 
@@ -15,6 +16,9 @@ type worker struct {
 	byName    map[string]*Protocol
 	pool      *stream.Pool
 	flows     *flow.Tracker[*conn]
+	spare     []*conn // of flows that have ended, to be used again
+	scratch   Probe
+	owners    map[*pcap.Interface]*Identity
 	known     map[flow.ID]*conn // flows that the source identified
 	byKey     map[place]*conn   // the same, the newest of each key: for what fragments were put together to
 	batches   uint
@@ -134,7 +138,8 @@ func (w *worker) list(c *conn) {
 	w.datagrams = append(w.datagrams, c)
 }
 
-// rest takes the parsers from datagram flows that have been quiet.
+// rest takes the parsers from datagram flows that have been quiet, and if nobody wants to be
+// told of flows all that is held of them.
 func (w *worker) rest() {
 	n := 0
 	for ; n < len(w.datagrams); n++ {
@@ -144,13 +149,20 @@ func (w *worker) rest() {
 			break
 		}
 		c.listed = false
-		if c.parser == nil {
+		if c.parser == nil || c.told {
 			continue
 		}
-		if idle, ok := c.parser.(Idler); ok && idle.Idle() {
-			c.parser, c.recent = nil, nil
-		} else if quiet < flow.DatagramIdle {
-			w.list(c)
+		if idle, ok := c.parser.(Idler); !ok || !idle.Idle() {
+			if quiet < flow.DatagramIdle {
+				w.list(c)
+			}
+			continue
+		}
+		c.parser = nil
+		if w.o.CallsOnly && c.entry != nil && c.flow.Vantage == SideUnknown {
+			c.told = true
+			c.entry.Value = nil
+			w.spare = append(w.spare, c)
 		}
 	}
 	w.datagrams = append(w.datagrams[:0], w.datagrams[n:]...)
@@ -183,10 +195,20 @@ func (w *worker) conn(it *item) *conn {
 		return c
 	}
 	e, fresh := w.flows.Packet(&it.packet, &it.header)
-	if fresh {
+	if fresh || e.Value == nil {
 		e.Value = w.open(it, &e.Info)
+		e.Value.entry = e
 	}
 	return e.Value
+}
+
+// forget gives the memory of an identified flow back.
+func (w *worker) forget(id flow.ID, c *conn) {
+	delete(w.known, id)
+	if at := (place{c.key, c.iface.Vantage}); w.byKey[at] == c {
+		delete(w.byKey, at)
+	}
+	w.spare = append(w.spare, c)
 }
 
 // sweepEvery is after how many batches flows that the source identified, and that must be
@@ -199,16 +221,20 @@ func (w *worker) sweep() {
 		idle := w.clock - c.flow.Last
 		if idle > flow.StreamIdle || idle > flow.DatagramIdle && (c.flow.Transport != flow.TCP || c.phase == done || c.flow.State >= Closed) {
 			w.end(c)
-			delete(w.known, id)
-			if at := (place{c.key, c.iface.Vantage}); w.byKey[at] == c {
-				delete(w.byKey, at)
-			}
+			w.forget(id, c)
 		}
 	}
 }
 
+// open begins a flow, or goes on with one that was laid to rest.
 func (w *worker) open(it *item, info *flow.Info) *conn {
-	c := &conn{w: w, iface: info.Iface}
+	var c *conn
+	if n := len(w.spare); n > 0 {
+		c, w.spare = w.spare[n-1], w.spare[:n-1]
+	} else {
+		c = &conn{}
+	}
+	*c = conn{w: w, iface: info.Iface}
 	if info.Key.Proto == flow.TCP {
 		c.tcp = &stream.TCP{}
 		c.tcp.Init(w.pool)
@@ -224,6 +250,19 @@ func (w *worker) open(it *item, info *flow.Info) *conn {
 	return c
 }
 
+// owner is who an interface belongs to, as far as it says itself.
+func (w *worker) owner(i *pcap.Interface) *Identity {
+	id := w.owners[i]
+	if id == nil {
+		id = &Identity{Namespace: i.Pod.Namespace, Pod: i.Pod.Name, PodUID: i.Pod.UID, Node: i.Node}
+		if w.owners == nil || len(w.owners) > 1<<12 {
+			w.owners = map[*pcap.Interface]*Identity{}
+		}
+		w.owners[i] = id
+	}
+	return id
+}
+
 // end tells the flow's end once.
 func (w *worker) end(c *conn) {
 	if c == nil || c.told {
@@ -235,10 +274,13 @@ func (w *worker) end(c *conn) {
 	}
 	repeated := w.repeated(c)
 	w.unpair(c)
-	if c.phase == unwanted || repeated {
-		return
+	if c.phase != unwanted && !repeated {
+		w.handler.FlowEnd(&c.flow)
 	}
-	w.handler.FlowEnd(&c.flow)
+	if c.entry != nil {
+		c.entry.Value, c.entry = nil, nil
+		w.spare = append(w.spare, c)
+	}
 }
 
 // pair notes where a flow was seen, so that it is told once.

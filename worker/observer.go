@@ -96,17 +96,18 @@ type rates struct {
 }
 
 type sample struct {
-	at    int64
-	stats pcap.Stats
+	at                    int64
+	packets, bytes, drops uint64
 }
 
-func (r *rates) add(at int64, s pcap.Stats) {
+// add takes the capture's counters, and how many packets were lost behind it.
+func (r *rates) add(at int64, s pcap.Stats, behind uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.n > 0 && at-r.samples[(r.n-1)%len(r.samples)].at < int64(watchEvery/2) {
 		return
 	}
-	r.samples[r.n%len(r.samples)] = sample{at, s}
+	r.samples[r.n%len(r.samples)] = sample{at, s.Stored + s.Dropped, s.Bytes, s.Dropped + behind}
 	r.n++
 }
 
@@ -126,7 +127,6 @@ func (r *rates) now() (packets, bytes, drops float64) {
 	if t <= 0 {
 		return 0, 0, 0
 	}
-	per := func(a, b uint64) float64 { return float64(a-b) / t }
-	return per(newest.stats.Stored+newest.stats.Dropped, oldest.stats.Stored+oldest.stats.Dropped),
-		per(newest.stats.Bytes, oldest.stats.Bytes), per(newest.stats.Dropped, oldest.stats.Dropped)
+	per := func(a, b uint64) float64 { return float64(a-min(a, b)) / t } // drops are taken back when they turn out to be kept
+	return per(newest.packets, oldest.packets), per(newest.bytes, oldest.bytes), per(newest.drops, oldest.drops)
 }

@@ -27,7 +27,7 @@ import (
 // Options of a worker.
 type Options struct {
 	Node      string
-	Capture   capture.Options // Node and Log are filled in
+	Capture   capture.Options // Node, Final and Log are filled in
 	Store     store.Options   // Node, Namer and Log are filled in
 	Protocols []*dissect.Protocol
 	Language  *filter.Language // of the protocols
@@ -58,6 +58,7 @@ func Start(o Options) (*Worker, error) {
 	w := &Worker{o: o, names: identity.New()}
 	o.Store.Node, o.Store.Log, o.Store.Namer = o.Node, o.Log, w.namer
 	o.Capture.Node, o.Capture.Log = o.Node, o.Log
+	o.Capture.Final = func(i *pcap.Interface, s pcap.Stats) { w.store.SetStats(i, s) }
 	var err error
 	if w.store, err = store.Open(o.Store); err != nil {
 		return nil, err
@@ -146,7 +147,8 @@ func (w *Worker) statistics() {
 			w.learn(i.Interface, now)
 		}
 	}
-	w.rates.add(now, w.capture.Stats())
+	st := w.store.Stats()
+	w.rates.add(now, w.capture.Stats(), st.QueueDrops+st.DiskDrops)
 }
 
 // learn makes an interface's addresses its pod's, or the node's.

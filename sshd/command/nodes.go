@@ -74,6 +74,12 @@ func noArgs(c *cobra.Command, args []string) error {
 // lostOf is all that a node lost, wherever it happened.
 func lostOf(n *query.Node) uint64 { return n.Stats.Dropped + n.QueueDrops + n.DiskDrops }
 
+// storedOf is what a node kept: what the capture handed on, and was not lost behind it. So
+// what was seen is what was stored, lost and filtered.
+func storedOf(n *query.Node) uint64 {
+	return n.Stats.Stored - min(n.Stats.Stored, n.QueueDrops+n.DiskDrops)
+}
+
 func (e *Env) nodesTable(o *output, l *look, color bool, nodes []query.Node) error {
 	zone := e.Location
 	if l.utc {
@@ -116,7 +122,7 @@ func (e *Env) nodesTable(o *output, l *look, color bool, nodes []query.Node) err
 		cells := []cell{
 			{printable(n.Name), bold}, {printable(n.State), state}, {strconv.Itoa(len(n.Pods)), normal},
 			{fmt.Sprintf("%.0f", n.PacketRate), normal}, {fmt.Sprintf("%.1f", n.ByteRate*8/1e6), normal},
-			{strconv.FormatUint(n.Stats.Stored, 10), normal}, {strconv.FormatUint(lostOf(n), 10), lost},
+			{strconv.FormatUint(storedOf(n), 10), normal}, {strconv.FormatUint(lostOf(n), 10), lost},
 			{at(n.Oldest), dim}, {at(n.Newest), dim}, {store, normal},
 		}
 		if l.output == formatWide {
@@ -159,6 +165,7 @@ type nodeJSON struct {
 	Stored     uint64         `json:"packets_stored"`
 	Dropped    uint64         `json:"packets_dropped"`
 	Filtered   uint64         `json:"packets_filtered"`
+	RingDrops  uint64         `json:"ring_dropped"`
 	QueueDrops uint64         `json:"queue_dropped"`
 	DiskDrops  uint64         `json:"disk_dropped"`
 	Bytes      uint64         `json:"bytes_stored"`
@@ -207,8 +214,8 @@ func nodesJSON(o *output, nodes []query.Node) error {
 		n := &nodes[i]
 		j := nodeJSON{
 			Name: n.Name, State: n.State, Problem: n.Problem, Time: stampOf(n.Time),
-			Seen: n.Stats.Seen, Stored: n.Stats.Stored, Dropped: n.Stats.Dropped, Filtered: n.Stats.Filtered, Bytes: n.Stats.Bytes,
-			QueueDrops: n.QueueDrops, DiskDrops: n.DiskDrops,
+			Seen: n.Stats.Seen, Stored: storedOf(n), Dropped: lostOf(n), Filtered: n.Stats.Filtered, Bytes: n.Stats.Bytes,
+			RingDrops: n.Stats.Dropped, QueueDrops: n.QueueDrops, DiskDrops: n.DiskDrops,
 			PacketRate: n.PacketRate, ByteRate: n.ByteRate, DropRate: n.DropRate,
 			Oldest: stampOf(n.Oldest), Newest: stampOf(n.Newest),
 			StoreUsed: n.StoreUsed, StoreLimit: n.StoreLimit, Segments: n.Segments, Queries: n.Queries, Pods: []podJSON{},

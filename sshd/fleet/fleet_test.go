@@ -58,14 +58,14 @@ func calls(t *testing.T, s query.Source, r query.Request) (lines []string, repor
 
 // What a node says over gRPC is what its source says.
 func TestNodeIsItsSource(t *testing.T) {
-	source := &sourcetest.Source{Kept: 1000}
+	source := &sourcetest.Source{Kept: 20000} // more flows than an answer numbers at once
 	m, _ := member(t, "node-a", source)
 	want, _, _ := calls(t, source, query.Request{})
 	got, report, err := calls(t, m.Source, query.Request{})
 	if err != nil || !slices.Equal(got, want) {
 		t.Fatalf("%d calls, want %d (%v)", len(got), len(want), err)
 	}
-	if len(report.Nodes) != 1 || report.Nodes[0].Matched != 1000 {
+	if len(report.Nodes) != 1 || report.Nodes[0].Matched != 20000 {
 		t.Errorf("report %+v", report)
 	}
 	var flows, wantFlows []string

@@ -104,6 +104,9 @@ func (n *Node) Calls(ctx context.Context, r *query.Request, each func(*dissect.C
 	stream, err := n.client.Calls(ctx, api.FromRequest(r))
 	var flows []*dissect.Flow
 	return receive(stream, err, func(m *api.CallsReply) (*api.Report, error) {
+		if m.Anew {
+			flows = nil // calls that were handed out keep theirs
+		}
 		for _, f := range m.Flows {
 			flows = append(flows, api.ToFlow(f, n.protocols))
 		}

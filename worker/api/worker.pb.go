@@ -741,6 +741,7 @@ type CallsReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Flows         []*Flow                `protobuf:"bytes,1,rep,name=flows,proto3" json:"flows,omitempty"` // those that calls speak of for the first time
 	Calls         []*Call                `protobuf:"bytes,2,rep,name=calls,proto3" json:"calls,omitempty"`
+	Anew          bool                   `protobuf:"varint,4,opt,name=anew,proto3" json:"anew,omitempty"`    // what was told of flows before is no longer meant: their indexes begin at 0
 	Report        *Report                `protobuf:"bytes,3,opt,name=report,proto3" json:"report,omitempty"` // in the last message
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -788,6 +789,13 @@ func (x *CallsReply) GetCalls() []*Call {
 		return x.Calls
 	}
 	return nil
+}
+
+func (x *CallsReply) GetAnew() bool {
+	if x != nil {
+		return x.Anew
+	}
+	return false
 }
 
 func (x *CallsReply) GetReport() *Report {
@@ -1730,11 +1738,12 @@ const file_worker_proto_rawDesc = "" +
 	"\x06status\x18\x0e \x01(\fR\x06status\x12\x16\n" +
 	"\x06fields\x18\x0f \x01(\fR\x06fields\x129\n" +
 	"\frequest_body\x18\x10 \x01(\v2\x16.sshark.worker.v1.BodyR\vrequestBody\x12;\n" +
-	"\rresponse_body\x18\x11 \x01(\v2\x16.sshark.worker.v1.BodyR\fresponseBody\"\x9a\x01\n" +
+	"\rresponse_body\x18\x11 \x01(\v2\x16.sshark.worker.v1.BodyR\fresponseBody\"\xae\x01\n" +
 	"\n" +
 	"CallsReply\x12,\n" +
 	"\x05flows\x18\x01 \x03(\v2\x16.sshark.worker.v1.FlowR\x05flows\x12,\n" +
-	"\x05calls\x18\x02 \x03(\v2\x16.sshark.worker.v1.CallR\x05calls\x120\n" +
+	"\x05calls\x18\x02 \x03(\v2\x16.sshark.worker.v1.CallR\x05calls\x12\x12\n" +
+	"\x04anew\x18\x04 \x01(\bR\x04anew\x120\n" +
 	"\x06report\x18\x03 \x01(\v2\x18.sshark.worker.v1.ReportR\x06report\"l\n" +
 	"\n" +
 	"FlowsReply\x12,\n" +

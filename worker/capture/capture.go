@@ -32,7 +32,10 @@ type Options struct {
 	// Target says what is wanted of a pod, and of the node (the zero Pod). It is asked under a
 	// lock and must return at once. Default: everything.
 	Target func(pcap.Pod) Target
-	Log    *slog.Logger // default: nothing is logged
+	// Final is told the counts of an interface that was let go, before Run returns: there are
+	// no more. Default: nobody.
+	Final func(*pcap.Interface, pcap.Stats)
+	Log   *slog.Logger // default: nothing is logged
 }
 
 // Target says what is wanted of one pod.

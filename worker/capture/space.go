@@ -304,13 +304,16 @@ func (c *Capture) detach(t *tap) {
 		// The program does not run for it any more: the counts are final, and what it stored
 		// is in the ring.
 		c.mu.Lock()
-		defer c.mu.Unlock()
-		stats := c.read(t)
+		stats, iface := c.read(t), c.slots[t.slot].Load()
 		add(&c.gone, &stats)
 		add(&t.space.gone, &stats)
 		t.space.goneCut += t.cut
 		delete(c.live, t.slot)
 		c.retired = append(c.retired, retired{slot: t.slot, until: c.ring.Produced()})
+		c.mu.Unlock()
+		if c.opts.Final != nil {
+			c.opts.Final(iface, stats)
+		}
 	})
 }
 

@@ -108,7 +108,7 @@ func (d *dissection) calls(ctx context.Context, in input, each func(*dissect.Cal
 	var outs []chan slab
 	quit := make(chan struct{})
 	o := d.options
-	o.Select = selector(d.filter, r.Stream)
+	o.Select, o.CallsOnly = selector(d.filter, r.Stream), true
 	o.Handler = func(int) dissect.Handler {
 		out := make(chan slab, 2)
 		c := &collector{eval: d.filter, since: r.Since, until: end(r), last: r.Last, out: out, quit: quit}

@@ -28,6 +28,7 @@ func (k *Kept) Body(part int) *dissect.Body { return k.Bodies[part] }
 // found is a call that matched.
 type found struct {
 	call dissect.Call
+	flow dissect.Flow
 	kept Kept
 }
 
@@ -59,8 +60,9 @@ func (s *shelf) keep(c *dissect.Call) *found {
 	if len(s.block) == cap(s.block) {
 		s.block = make([]found, 0, shelfCalls)
 	}
-	s.block = append(s.block, found{call: *c})
+	s.block = append(s.block, found{call: *c, flow: *c.Flow})
 	f := &s.block[len(s.block)-1]
+	f.call.Flow = &f.flow
 	if cap(s.text)-len(s.text) < 4096 {
 		s.text = make([]byte, 0, shelfText)
 	}

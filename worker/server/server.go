@@ -29,6 +29,9 @@ const (
 	batchCalls = 256
 	batchBytes = 256 << 10
 	batchTime  = 100 * time.Millisecond
+	// maxFlows is about how many flows an answer speaks of before their indexes begin anew, so
+	// that a follower may stay for days.
+	maxFlows = 1 << 14
 )
 
 // Server is the gRPC service over a source.
@@ -121,7 +124,7 @@ func (s *sender) close() error {
 // Calls implements api.WorkerServer.
 func (s *Server) Calls(m *api.Request, out grpc.ServerStreamingServer[api.CallsReply]) error {
 	reply := &api.CallsReply{}
-	known := map[*dissect.Flow]uint32{}
+	known := map[flow.ID]uint32{}
 	size := 0
 	send := newSender(func() error {
 		err := out.Send(reply)
@@ -130,10 +133,14 @@ func (s *Server) Calls(m *api.Request, out grpc.ServerStreamingServer[api.CallsR
 	})
 	report, err := s.source.Calls(out.Context(), api.ToRequest(m), func(c *dissect.Call) error {
 		return send.add(func() bool {
-			n, ok := known[c.Flow]
+			if len(known) >= maxFlows && len(reply.Calls) == 0 {
+				clear(known)
+				reply.Anew = true
+			}
+			n, ok := known[c.Flow.ID]
 			if !ok {
 				n = uint32(len(known))
-				known[c.Flow] = n
+				known[c.Flow.ID] = n
 				reply.Flows = append(reply.Flows, api.FromEnds(c.Flow))
 			}
 			call := api.FromCall(c, n)
