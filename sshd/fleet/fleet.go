@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/merge"
 	"github.com/sshark/sshark/worker/query"
 )
 
@@ -88,30 +90,34 @@ func report[T any](members []Member, answers []*answer[T], stopped bool) (*query
 	return joined, nil
 }
 
-// merge hands out the items of all answers in order; with follow, as they come.
-func merge[T any](ctx context.Context, answers []*answer[T], follow bool, order func(a, b T) int, each func(T) error) error {
+// Next makes an answer a source of pcap/merge. What went wrong is in the report.
+func (a *answer[T]) Next(v *T) error {
+	item, ok := <-a.items
+	if !ok {
+		return io.EOF
+	}
+	*v = item
+	return nil
+}
+
+// ordered hands out the items of all answers in the order of time; with follow, as they come.
+func ordered[T any](ctx context.Context, answers []*answer[T], follow bool, time func(*T) int64, each func(T) error) error {
 	if follow || len(answers) == 1 {
 		return mix(ctx, answers, each)
 	}
-	heads := make([]T, len(answers))
-	open := make([]bool, len(answers))
+	sources := make([]merge.Source[T], len(answers))
 	for i, a := range answers {
-		heads[i], open[i] = <-a.items
+		sources[i] = a
 	}
+	m := merge.New(time, sources...)
 	for {
-		next := -1
-		for i := range heads {
-			if open[i] && (next < 0 || order(heads[i], heads[next]) < 0) {
-				next = i
-			}
+		var item T
+		if err := m.Next(&item); err != nil {
+			return nil // their end: an answer knows no other error
 		}
-		if next < 0 {
-			return nil
-		}
-		if err := each(heads[next]); err != nil {
+		if err := each(item); err != nil {
 			return err
 		}
-		heads[next], open[next] = <-answers[next].items
 	}
 }
 
@@ -153,7 +159,7 @@ func mix[T any](ctx context.Context, answers []*answer[T], each func(T) error) e
 
 // gather asks, merges, cuts to the newest or oldest, and reports.
 func gather[T any](ctx context.Context, f *Fleet, r *query.Request, question func(context.Context, Member, func(T) error) (*query.Report, error),
-	order func(a, b T) int, each func(T) error) (*query.Report, error) {
+	time func(*T) int64, each func(T) error) (*query.Report, error) {
 	outer := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -177,7 +183,7 @@ func gather[T any](ctx context.Context, f *Fleet, r *query.Request, question fun
 		}
 		return nil
 	}
-	err := merge(ctx, answers, r.Follow, order, take)
+	err := ordered(ctx, answers, r.Follow, time, take)
 	stopped := err != nil
 	if stopped {
 		cancel()
@@ -203,18 +209,14 @@ func gather[T any](ctx context.Context, f *Fleet, r *query.Request, question fun
 func (f *Fleet) Calls(ctx context.Context, r *query.Request, each func(*dissect.Call) error) (*query.Report, error) {
 	return gather(ctx, f, r, func(ctx context.Context, m Member, item func(*dissect.Call) error) (*query.Report, error) {
 		return m.Source.Calls(ctx, r, item)
-	}, func(a, b *dissect.Call) int {
-		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Flow.ID, b.Flow.ID), cmp.Compare(a.Seq, b.Seq))
-	}, each)
+	}, func(c **dissect.Call) int64 { return (*c).Time }, each)
 }
 
 // Flows implements query.Source.
 func (f *Fleet) Flows(ctx context.Context, r *query.Request, each func(*dissect.Flow) error) (*query.Report, error) {
 	return gather(ctx, f, r, func(ctx context.Context, m Member, item func(*dissect.Flow) error) (*query.Report, error) {
 		return m.Source.Flows(ctx, r, item)
-	}, func(a, b *dissect.Flow) int {
-		return cmp.Or(cmp.Compare(a.First, b.First), cmp.Compare(a.ID, b.ID))
-	}, each)
+	}, func(f **dissect.Flow) int64 { return (*f).First }, each)
 }
 
 // event is what a packet query hands out: a packet, a name, or word that there is no more
@@ -237,7 +239,7 @@ func (r relay) Packet(p *pcap.Packet) error {
 func (r relay) Name(n pcap.Name) error { return r.item(event{name: &n}) }
 func (r relay) Flush() error           { return r.item(event{}) }
 
-func (e event) time() int64 {
+func (e *event) time() int64 {
 	if e.packet != nil {
 		return e.packet.Time
 	}
@@ -259,7 +261,7 @@ func (f *Fleet) Packets(ctx context.Context, r *query.Request, out query.PacketS
 	}
 	return gather(ctx, f, r, func(ctx context.Context, m Member, item func(event) error) (*query.Report, error) {
 		return m.Source.Packets(ctx, r, relay{item})
-	}, func(a, b event) int { return cmp.Compare(a.time(), b.time()) }, func(e event) error {
+	}, (*event).time, func(e event) error {
 		switch {
 		case e.packet != nil:
 			return out.Packet(e.packet)
