@@ -45,7 +45,7 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 		done; \
 	done
 
-generate: ## make the generated code again (clang and llvm-strip for the eBPF programs)
+generate: ## make the generated code again (clang and llvm-strip for the eBPF programs, protoc for the API)
 	@command -v clang >/dev/null || { echo 'make generate compiles the eBPF programs with clang; it is not installed (Debian: clang llvm libbpf-dev)'; exit 1; }
 	$(GO) generate ./...
 

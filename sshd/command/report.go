@@ -108,7 +108,7 @@ func (e *Env) sayCount(r *query.Report, what string, of func(*query.NodeReport) 
 func (e *Env) sayWindow(a *asked, r *query.Report, shown int, what string) {
 	var matched uint64
 	var oldest, newest int64
-	answered := 0
+	answered, atLeast := 0, ""
 	for i := range r.Nodes {
 		n := &r.Nodes[i]
 		if n.Missing != "" {
@@ -116,6 +116,9 @@ func (e *Env) sayWindow(a *asked, r *query.Report, shown int, what string) {
 		}
 		answered++
 		matched += n.Matched
+		if n.More {
+			atLeast = "at least "
+		}
 		if n.Oldest != 0 && (oldest == 0 || n.Oldest < oldest) {
 			oldest = n.Oldest
 		}
@@ -127,8 +130,8 @@ func (e *Env) sayWindow(a *asked, r *query.Report, shown int, what string) {
 		return
 	case shown == 0:
 		e.sayNothing(a, oldest, newest, what)
-	case a.defaulted && matched > uint64(shown):
-		e.say("the newest %d of %d %s; for more: --last N or --all", shown, matched, what)
+	case a.defaulted && (matched > uint64(shown) || atLeast != ""):
+		e.say("the newest %d of %s%d %s; for more: --last N or --all", shown, atLeast, matched, what)
 	case bounded > 0 && !a.defaulted && shown < bounded && !e.File && !a.everyone:
 		e.say("%d of the %d %s that were asked for are in the window; to look further back: --since", shown, bounded, what)
 	}
