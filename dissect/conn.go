@@ -207,7 +207,7 @@ func (c *conn) Gap(d flow.Dir, n int64, time int64) {
 // feed gives the parser bytes, direction 0 being client to server.
 func (c *conn) feed(d flow.Dir, b []byte, time int64) {
 	if c.parser == nil {
-		c.parser = c.flow.Protocol.New(&c.flow, c)
+		c.parser = c.w.parser(c)
 	}
 	if c.tcp == nil && !c.listed {
 		c.w.list(c)
@@ -260,7 +260,7 @@ func (c *conn) claim(p *Protocol, swap bool) {
 	c.fixed = true
 	c.flow.Protocol = p
 	c.phase = parsing
-	c.parser = p.New(&c.flow, c)
+	c.parser = c.w.parser(c)
 	c.probe = nil
 }
 

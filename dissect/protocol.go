@@ -80,10 +80,14 @@ type Parser interface {
 	Close(at Stamp)
 }
 
-// Idler is implemented by parsers of datagrams that can say that they wait for nothing: such
-// a parser may be thrown away without Close, and a new one goes on with the flow.
+// Idler is implemented by parsers of datagrams that can say that they wait for nothing. Such
+// a parser may be taken from its flow without Close, and given to another one; one that is
+// new, or was another flow's, goes on with the first flow should more come.
 type Idler interface {
+	Parser
 	Idle() bool
+	// Reuse makes the parser as New makes it, for another flow.
+	Reuse(f *Flow, sink Sink)
 }
 
 // FieldKind is the CEL type of a field.

@@ -16,7 +16,8 @@ type worker struct {
 	byName    map[string]*Protocol
 	pool      *stream.Pool
 	flows     *flow.Tracker[*conn]
-	spare     []*conn // of flows that have ended, to be used again
+	spare     []*conn               // of flows that have ended, to be used again
+	idle      map[*Protocol][]Idler // parsers that wait for a flow
 	scratch   Probe
 	owners    map[*pcap.Interface]*Identity
 	known     map[flow.ID]*conn // flows that the source identified
@@ -33,7 +34,7 @@ type worker struct {
 func newWorker(o *Options, h Handler) *worker {
 	w := &worker{o: o, handler: h, byProto: map[flow.Proto][]*Protocol{}, byName: map[string]*Protocol{},
 		pool:  stream.NewPool(o.Held/o.Workers, 4<<20),
-		known: map[flow.ID]*conn{}, byKey: map[place]*conn{}, pairs: map[flow.Key]*[3]*conn{}}
+		known: map[flow.ID]*conn{}, byKey: map[place]*conn{}, idle: map[*Protocol][]Idler{}, pairs: map[flow.Key]*[3]*conn{}}
 	for _, p := range o.Protocols {
 		w.byName[p.Name] = p
 		for _, t := range p.Transport {
@@ -132,6 +133,18 @@ const (
 	maxParsers = 50_000
 )
 
+// parser makes a parser for a flow that its protocol has claimed.
+func (w *worker) parser(c *conn) Parser {
+	p := c.flow.Protocol
+	if list := w.idle[p]; len(list) > 0 {
+		idle := list[len(list)-1]
+		w.idle[p] = list[:len(list)-1]
+		idle.Reuse(&c.flow, c)
+		return idle
+	}
+	return p.New(&c.flow, c)
+}
+
 // list notes that a datagram flow has a parser.
 func (w *worker) list(c *conn) {
 	c.listed = true
@@ -152,12 +165,14 @@ func (w *worker) rest() {
 		if c.parser == nil || c.told {
 			continue
 		}
-		if idle, ok := c.parser.(Idler); !ok || !idle.Idle() {
+		idle, ok := c.parser.(Idler)
+		if !ok || !idle.Idle() {
 			if quiet < flow.DatagramIdle {
 				w.list(c)
 			}
 			continue
 		}
+		w.idle[c.flow.Protocol] = append(w.idle[c.flow.Protocol], idle)
 		c.parser = nil
 		if w.o.CallsOnly && c.entry != nil && c.flow.Vantage == SideUnknown {
 			c.told = true

@@ -275,6 +275,11 @@ func (p *parser) put(e *exchange) {
 	p.nfree++
 }
 
+// Reuse implements dissect.Idler. The memory of exchanges stays.
+func (p *parser) Reuse(f *dissect.Flow, sink dissect.Sink) {
+	*p = parser{flow: f, sink: sink, pending: p.pending, free: p.free, nfree: p.nfree}
+}
+
 // Idle implements dissect.Idler: no query waits for its answer.
 func (p *parser) Idle() bool {
 	return p.pending.n == 0 && len(p.half[0].buf) == 0 && len(p.half[1].buf) == 0
