@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -264,9 +265,9 @@ func startTcpdump(ctx context.Context, lab *netlab.Lab, tcpdump, dir string) (*r
 }
 
 // startSshark runs `sshark up` on a free port.
-func startSshark(ctx context.Context, s *settings) (*recorder, error) {
+func startSshark(ctx context.Context, s *settings, more ...string) (*recorder, error) {
 	rec := &recorder{dir: filepath.Join(s.dir, "state")}
-	cmd := exec.CommandContext(ctx, s.sshark, append([]string{"up", "--listen", "127.0.0.1:0", "--state", rec.dir}, s.upArgs...)...)
+	cmd := exec.CommandContext(ctx, s.sshark, slices.Concat([]string{"up", "--listen", "127.0.0.1:0", "--state", rec.dir}, more, s.upArgs)...)
 	var problem tail
 	cmd.Stderr = &problem
 	out, err := cmd.StdoutPipe()
