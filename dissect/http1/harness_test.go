@@ -77,7 +77,6 @@ func s(data string) step      { return step{1, data, -1} }
 func cgap(n int64) step       { return step{0, "", n} }
 func sgap(n int64) step       { return step{1, "", n} }
 func rep(n int) string        { return strings.Repeat("x", n) }
-func head(l ...string) string { return strings.Join(l, "\r\n") + "\r\n\r\n" }
 
 // run plays steps; each takes 1 ms. Pieces of data are at most chunk bytes long, 0: whole.
 func run(k *sink, steps []step, chunk int) error {

@@ -84,7 +84,6 @@ func (c *chunk) end() uint32 { return c.seq + uint32(len(c.data)) + c.missing }
 type half struct {
 	next    uint32 // sequence number that is expected
 	known   bool   // next is valid
-	ended   bool   // FIN was passed
 	fin     uint32 // sequence number of the FIN
 	hasFIN  bool
 	acked   uint32 // highest acknowledgment by the other side

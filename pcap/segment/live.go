@@ -106,8 +106,6 @@ type Live struct {
 	readers File
 	size    int64
 	named   map[netip.Addr]struct{}
-	ids     int
-	scratch []byte
 
 	file  File // the flusher's
 	page  []byte

@@ -25,6 +25,7 @@ type collector struct {
 	eval         *filter.Filter
 	since, until int64
 	last         int
+	vantage      Vantage
 	newest       newest
 	shelf        shelf
 	clock        int64
@@ -37,7 +38,7 @@ type collector struct {
 // Call implements dissect.Handler.
 func (c *collector) Call(call *dissect.Call) {
 	c.clock = max(c.clock, call.Time)
-	if call.Time < c.since || call.Time >= c.until {
+	if call.Time < c.since || call.Time >= c.until || !c.vantage.tells(call.Flow.Vantage) {
 		return
 	}
 	ok, err := c.eval.Call(call)
@@ -111,7 +112,7 @@ func (d *dissection) calls(ctx context.Context, in input, each func(*dissect.Cal
 	o.Select, o.CallsOnly = selector(d.filter, r.Stream), true
 	o.Handler = func(int) dissect.Handler {
 		out := make(chan slab, 2)
-		c := &collector{eval: d.filter, since: r.Since, until: end(r), last: r.Last, out: out, quit: quit}
+		c := &collector{eval: d.filter, since: r.Since, until: end(r), last: r.Last, vantage: r.Vantage, out: out, quit: quit}
 		workers, outs = append(workers, c), append(outs, out)
 		return c
 	}

@@ -154,7 +154,7 @@ func (p *pass) dissection(r *Request) (*dissection, error) {
 		bodies = max(bodies, DefaultBody)
 	}
 	return &dissection{request: r, filter: f, options: dissect.Options{Protocols: p.file.protocols, Bodies: bodies,
-		Once: r.Vantage != Both, Resolve: p.names.Resolve}}, nil
+		Once: r.Vantage == Auto, Resolve: p.names.Resolve}}, nil
 }
 
 // DefaultBody is how many bytes of a body a filter sees.
@@ -262,7 +262,7 @@ const trackedFlows = 500_000
 
 // wanted finds the flows that match; nil stands for all packets.
 func (f *File) wanted(ctx context.Context, r *Request) (map[flow.ID]bool, error) {
-	if r.Filter == "" && r.Stream == 0 && r.Vantage == Both {
+	if r.Filter == "" && r.Stream == 0 && (r.Vantage == Auto || r.Vantage == Both) {
 		return nil, nil
 	}
 	q := *r
@@ -271,9 +271,6 @@ func (f *File) wanted(ctx context.Context, r *Request) (map[flow.ID]bool, error)
 	d, err := p.dissection(&q)
 	if err != nil {
 		return nil, err
-	}
-	if r.Filter == "" && r.Stream == 0 {
-		return nil, nil
 	}
 	d.options.Once = false // packets are told from every vantage that has them
 	ids := map[flow.ID]bool{}

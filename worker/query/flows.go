@@ -25,7 +25,7 @@ type flowCollector struct {
 
 // Call implements dissect.Handler.
 func (c *flowCollector) Call(call *dissect.Call) {
-	if !c.calls || call.Time < c.request.Since || call.Time >= end(c.request) {
+	if !c.calls || call.Time < c.request.Since || call.Time >= end(c.request) || !c.request.Vantage.tells(call.Flow.Vantage) {
 		return
 	}
 	ok, err := c.eval.Call(call)
@@ -39,7 +39,7 @@ func (c *flowCollector) Call(call *dissect.Call) {
 
 // FlowEnd implements dissect.Handler.
 func (c *flowCollector) FlowEnd(f *dissect.Flow) {
-	if f.Last < c.request.Since || f.First >= end(c.request) {
+	if f.Last < c.request.Since || f.First >= end(c.request) || !c.request.Vantage.tells(f.Vantage) {
 		return
 	}
 	ok := c.matches[f.ID]

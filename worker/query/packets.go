@@ -68,7 +68,7 @@ func (s *Stored) Packets(ctx context.Context, r *Request, out PacketSink) (*Repo
 func (q *reading) wanted(ctx context.Context) (func(*pcap.Packet, flow.ID, flow.Opener) bool, error) {
 	r := q.r
 	switch {
-	case r.Filter == "":
+	case r.Filter == "" && (r.Vantage == Auto || r.Vantage == Both):
 		return func(*pcap.Packet, flow.ID, flow.Opener) bool { return true }, nil
 	case needsDissection(q.filter):
 		ids, err := q.found(ctx)
@@ -79,7 +79,8 @@ func (q *reading) wanted(ctx context.Context) (func(*pcap.Packet, flow.ID, flow.
 	return func(p *pcap.Packet, id flow.ID, opener flow.Opener) bool {
 		ok, seen := known[id]
 		if !seen {
-			ok = byEnds(q.filter, ends.OfPacket(p, id, opener))
+			fl := ends.OfPacket(p, id, opener)
+			ok = r.Vantage.tells(fl.Vantage) && byEnds(q.filter, fl)
 			known[id] = ok
 		}
 		return ok

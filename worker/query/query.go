@@ -44,6 +44,18 @@ const (
 	Both
 )
 
+// tells says whether a sighting of a flow is one to tell. What Auto tells is the engine's
+// affair, which knows both sightings; a flow seen in the middle is told to everybody.
+func (v Vantage) tells(side dissect.Side) bool {
+	switch v {
+	case Client:
+		return side != dissect.SideServer
+	case Server:
+		return side != dissect.SideClient
+	}
+	return true
+}
+
 // Source answers questions. Each method returns a Report as soon as it answered at all, also
 // together with an error.
 type Source interface {

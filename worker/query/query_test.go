@@ -179,12 +179,11 @@ func TestCalls(t *testing.T) {
 			}
 		})
 	}
-	t.Run("both vantages", func(t *testing.T) {
-		got, _ := urls(t, f, Request{Vantage: Both})
-		if len(got) != 2*n {
-			t.Errorf("%d calls, want each twice", len(got))
+	for v, want := range map[Vantage]int{Both: 2 * n, Client: n, Server: n} {
+		if got, _ := urls(t, f, Request{Vantage: v}); len(got) != want {
+			t.Errorf("vantage %d: %d calls, want %d", v, len(got), want)
 		}
-	})
+	}
 }
 
 func TestStop(t *testing.T) {

@@ -81,7 +81,7 @@ func (q *reading) dissection(r *Request) *dissection {
 		bodies = max(bodies, DefaultBody)
 	}
 	return &dissection{request: r, filter: q.filter, options: dissect.Options{Protocols: q.s.o.Protocols, Bodies: bodies,
-		Once: r.Vantage != Both, Resolve: q.resolve}}
+		Once: r.Vantage == Auto, Resolve: q.resolve}}
 }
 
 // resolve asks what was kept with the packets, then what the node knows now.
