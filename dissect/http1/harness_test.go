@@ -72,11 +72,11 @@ type step struct {
 	gap  int64 // -1: data
 }
 
-func c(data string) step      { return step{0, data, -1} }
-func s(data string) step      { return step{1, data, -1} }
-func cgap(n int64) step       { return step{0, "", n} }
-func sgap(n int64) step       { return step{1, "", n} }
-func rep(n int) string        { return strings.Repeat("x", n) }
+func c(data string) step { return step{0, data, -1} }
+func s(data string) step { return step{1, data, -1} }
+func cgap(n int64) step  { return step{0, "", n} }
+func sgap(n int64) step  { return step{1, "", n} }
+func rep(n int) string   { return strings.Repeat("x", n) }
 
 // run plays steps; each takes 1 ms. Pieces of data are at most chunk bytes long, 0: whole.
 func run(k *sink, steps []step, chunk int) error {

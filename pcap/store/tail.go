@@ -127,28 +127,53 @@ func (t *Tail) Flow() flow.ID { return t.cur.flows[t.n-1].id }
 // Opener is who began that flow, as far as is known by then.
 func (t *Tail) Opener() flow.Opener { return t.cur.flows[t.n-1].opener }
 
-// Pending says whether Next has a packet without waiting.
-func (t *Tail) Pending() bool { return t.cur != nil && t.n < len(t.cur.packets) || len(t.c) > 0 }
-
-// Next waits for the next packet; its data is borrowed until the next Next. It returns the
-// context's error when that ends, and io.EOF when the store was closed.
-func (t *Tail) Next(p *pcap.Packet) error {
-	for t.cur == nil || t.n == len(t.cur.packets) {
-		if t.cur != nil {
-			t.queued.Add(-int64(len(t.cur.data)))
-			t.cur = nil
+// Pending says whether Next has a packet without waiting. Names that came with none are told.
+func (t *Tail) Pending() bool {
+	for t.empty() {
+		select {
+		case b, ok := <-t.c:
+			if !ok {
+				return false
+			}
+			t.take(b)
+		default:
+			return false
 		}
+	}
+	return true
+}
+
+// empty says that the batch in hand has no more packets; it is then given up.
+func (t *Tail) empty() bool {
+	if t.cur != nil && t.n < len(t.cur.packets) {
+		return false
+	}
+	if t.cur != nil {
+		t.queued.Add(-int64(len(t.cur.data)))
+		t.cur = nil
+	}
+	return true
+}
+
+func (t *Tail) take(b *batch) {
+	t.cur, t.n = b, 0
+	for _, n := range b.names {
+		if t.OnName != nil {
+			t.OnName(n)
+		}
+	}
+}
+
+// Next waits for the next packet; its data is borrowed until the next Next or Pending. It
+// returns the context's error when that ends, and io.EOF when the store was closed.
+func (t *Tail) Next(p *pcap.Packet) error {
+	for t.empty() {
 		select {
 		case b, ok := <-t.c:
 			if !ok {
 				return io.EOF
 			}
-			t.cur, t.n = b, 0
-			for _, n := range b.names {
-				if t.OnName != nil {
-					t.OnName(n)
-				}
-			}
+			t.take(b)
 		case <-t.ctx.Done():
 			return t.ctx.Err()
 		}

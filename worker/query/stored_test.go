@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap"
@@ -171,11 +172,15 @@ func TestFollow(t *testing.T) {
 		}
 	}()
 	seen := map[string]bool{}
-	for range 200 {
-		seen[<-got] = true
-	}
-	if len(seen) != 200 {
-		t.Errorf("%d different calls", len(seen))
+	for len(seen) < 200 {
+		select {
+		case summary := <-got:
+			seen[summary] = true
+		case err := <-done:
+			t.Fatalf("it ended after %d calls: %v", len(seen), err)
+		case <-time.After(20 * time.Second):
+			t.Fatalf("only %d calls came", len(seen))
+		}
 	}
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
