@@ -9,7 +9,7 @@ BENCH_STORE_GB ?= 1
 RACE := $(if $(shell command -v $$($(GO) env CC) 2>/dev/null),-race)
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: help build run test lint bench bench-units fuzz generate e2e
+.PHONY: help build run test lint bench bench-units fuzz generate e2e picture
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -52,3 +52,6 @@ generate: ## make the generated code again (clang and llvm-strip for the eBPF pr
 e2e: build ## the whole binary on this machine (root)
 	$(GO) run ./cmd/testreport -count=1 $(RACE) ./cmd/sshark/...
 	@echo 'Kubernetes: there is no chart yet, so there is nothing to run in a cluster.'
+
+picture: build ## docs/tui.svg again, from the demo shop (root, tmux; a minute)
+	$(GO) run ./cmd/picture -sshark bin/sshark -o docs/tui.svg

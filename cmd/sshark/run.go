@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/charmbracelet/x/term"
@@ -45,15 +49,39 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 		return command.ExitFailed
 	}
 	local := []*cobra.Command{upCommand(d), tapCommand(d), demo.Command()}
-	if len(args) > 0 {
+	asked, rest := args, []string(nil)
+	if len(args) == 2 && args[0] == "help" {
+		asked, rest = args[1:], []string{"--help"}
+	} else if len(args) > 0 {
+		rest = args[1:]
+	}
+	if len(asked) > 0 {
 		for _, c := range local {
-			if c.Name() == args[0] {
-				return runLocal(ctx, c, args[1:], in, out, errw)
+			if c.Name() == asked[0] {
+				return runLocal(ctx, c, rest, in, out, errw)
 			}
 		}
 	}
-	return command.Run(ctx, fileEnv(d, in, out, errw), args)
+	status := command.Run(ctx, fileEnv(d, in, out, errw), args)
+	if status == command.ExitOK && (len(args) == 0 || len(args) == 1 && slices.Contains([]string{"help", "-h", "--help"}, args[0])) {
+		helpLocal(out, local)
+	}
+	return status
 }
+
+// helpLocal prints what the help says only here, and not over SSH.
+func helpLocal(out io.Writer, local []*cobra.Command) {
+	fmt.Fprint(out, "\nOn this machine\n")
+	for _, c := range local {
+		if !c.Hidden {
+			fmt.Fprintf(out, "  %-32s %s\n", c.Use, c.Short)
+		}
+	}
+	fmt.Fprint(out, "\nHere the commands above ask a file: sshark calls --pcap FILE. Over SSH they ask the console: ssh CONSOLE calls.\n")
+}
+
+// usageError: the command was called wrongly.
+type usageError struct{ error }
 
 // runLocal runs a command of this machine's.
 func runLocal(ctx context.Context, c *cobra.Command, args []string, in io.Reader, out, errw io.Writer) int {
@@ -62,16 +90,27 @@ func runLocal(ctx context.Context, c *cobra.Command, args []string, in io.Reader
 	c.SetIn(in)
 	c.SetOut(out)
 	c.SetErr(errw)
-	status := command.ExitFailed
+	c.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "sshark " + c.Name()}
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		status = command.ExitUsage
-		return fmt.Errorf("%w; try: sshark %s --help", err, c.Name())
+		return usageError{fmt.Errorf("%w; try: sshark %s --help", err, c.Name())}
 	})
-	if err := c.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(errw, "sshark:", err)
-		return status
+	err := c.ExecuteContext(ctx)
+	if err == nil {
+		return command.ExitOK
 	}
-	return command.ExitOK
+	fmt.Fprintln(errw, "sshark:", err)
+	if wrong := (usageError{}); errors.As(err, &wrong) {
+		return command.ExitUsage
+	}
+	return command.ExitFailed
+}
+
+// flagsOnly refuses what is no flag.
+func flagsOnly(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usageError{fmt.Errorf("what is %q? %s takes flags only; try: sshark %s --help", args[0], c.Name(), c.Name())}
 }
 
 // fileEnv lets the console's commands ask a file.
@@ -82,7 +121,7 @@ func fileEnv(d *dialect, in io.Reader, out, errw io.Writer) *command.Env {
 			if err != nil {
 				return nil, nil, err
 			}
-			return f, nil, nil
+			return f, f, nil
 		}}
 	if f, ok := out.(*os.File); ok && term.IsTerminal(f.Fd()) {
 		e.Terminal = true
@@ -92,14 +131,15 @@ func fileEnv(d *dialect, in io.Reader, out, errw io.Writer) *command.Env {
 	return e
 }
 
-// versionText is the version and the commit, where the build says it.
+// versionText is the version, the commit where the build says it, and Go's version.
 func versionText() string {
-	if info, ok := debug.ReadBuildInfo(); ok && version == "dev" {
+	text := version
+	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-				return "dev " + s.Value[:12]
+			if s.Key == "vcs.revision" && len(s.Value) >= 12 && !strings.Contains(version, s.Value[:7]) {
+				text += " " + s.Value[:12]
 			}
 		}
 	}
-	return version
+	return text + " " + runtime.Version()
 }

@@ -9,8 +9,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -56,7 +58,7 @@ func upCommand(d *dialect) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "capture this machine and serve the console on it, without Kubernetes (root)",
-		Args:  cobra.NoArgs,
+		Args:  flagsOnly,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return up(c.Context(), d, o, c.OutOrStdout(), c.ErrOrStderr())
 		},
@@ -68,7 +70,7 @@ func upCommand(d *dialect) *cobra.Command {
 	f.StringVar(&o.keys, "authorized-keys", "", "`FILE` with the keys that get in; default: authorized_keys in the state folder, with a key made for you")
 	f.BoolVar(&o.demo, "demo", false, "start a small shop to look at, in network namespaces of its own")
 	f.Int64Var(&o.storeMB, "store-mb", defaultStoreMB, "how many `MB` of packets to keep, the newest ones")
-	f.DurationVar(&o.age, "store-age", 0, "how long to keep packets; 0: as long as they fit")
+	f.DurationVar(&o.age, "store-age", 0, "how long to keep packets, an `AGE` like 36h; 0: as long as they fit")
 	f.Uint32Var(&o.snap, "snap", 0, "`BYTES` to keep of each packet; 0: all")
 	f.IntVar(&o.ringMB, "ring-mb", 64, "`MB` of the ring between kernel and worker, a power of two")
 	return c
@@ -78,13 +80,19 @@ func upCommand(d *dialect) *cobra.Command {
 func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err error) {
 	log := slog.New(slog.NewTextHandler(errw, nil))
 	if err := os.MkdirAll(o.state, 0o700); err != nil {
-		return fmt.Errorf("make the state folder: %w; choose another with --state", err)
+		return withFile(fmt.Errorf("make the state folder: %w; run as root, or choose another with --state", err))
 	}
 	state, err := filepath.Abs(o.state)
 	if err != nil {
 		return err
 	}
+	if o.storeMB < 1 {
+		return fmt.Errorf("--store-mb %d: want a number of MB from 1 on", o.storeMB)
+	}
 	keys, err := makeKeys(state, o.keys)
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("keep keys in the state folder: %w; choose another with --state", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -162,9 +170,13 @@ func explain(err error, l net.Listener) error {
 	err = errors.Join(err, l.Close())
 	var missing *bpf.MissingError
 	if errors.As(err, &missing) || errors.Is(err, store.ErrNotWritable) || errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("%w\nwithout that you can still look at a capture file: sshark tap --pcap FILE, or sshark calls --pcap FILE", err)
+		return withFile(err)
 	}
 	return err
+}
+
+func withFile(err error) error {
+	return fmt.Errorf("%w\nwithout that you can still look at a capture file: sshark tap --pcap FILE, or sshark calls --pcap FILE", err)
 }
 
 // awaitCapture waits until every pod that is there by now is captured, a few seconds at most:
@@ -263,20 +275,34 @@ func greet(out io.Writer, k *consoleKeys, addr net.Addr, state string) {
 		host = "127.0.0.1"
 	}
 	fmt.Fprintf(out, "packets are kept in %s; the console is on %s; Ctrl-C ends it\n\n", filepath.Join(state, "store"), addr)
-	args := []string{"ssh", "-p", strconv.Itoa(tcp.Port)}
+	port := strconv.Itoa(tcp.Port)
+	var options []string
 	if k.client != "" {
-		args = append(args, "-i", k.client, "-o", "IdentitiesOnly=yes")
+		options = append(options, "-i", k.client, "-o", "IdentitiesOnly=yes")
 	}
 	hosts := filepath.Join(state, "known_hosts")
-	line := knownhosts.Line([]string{net.JoinHostPort(host, strconv.Itoa(tcp.Port))}, k.hostKey) + "\n"
+	line := knownhosts.Line([]string{net.JoinHostPort(host, port)}, k.hostKey) + "\n"
 	if err := writeWhole(hosts, []byte(line), 0o644); err == nil {
-		args = append(args, "-o", "UserKnownHostsFile="+hosts)
+		if strings.Contains(hosts, " ") {
+			hosts = `"` + hosts + `"` // the option is a list (ssh_config(5)), separated by blanks
+		}
+		options = append(options, "-o", "UserKnownHostsFile="+hosts)
 	}
-	args = append(args, host)
+	remote := host
+	if strings.Contains(host, ":") {
+		remote = "[" + host + "]" // scp takes what is before the first colon for the host
+	}
+	fmt.Fprintf(out, "%s\n\nadd -t for the screen, or a command: calls --last 5, flows, nodes, help\nfor files: %s\n",
+		shellLine("ssh", "-p", port, options, host), shellLine("scp", "-P", port, options, remote+":/last/5m.pcapng", "."))
+}
+
+// shellLine is a command with its arguments as one types them into a shell.
+func shellLine(program, portFlag, port string, options []string, rest ...string) string {
+	args := slices.Concat([]string{program, portFlag, port}, options, rest)
 	for i, a := range args {
 		if strings.ContainsAny(a, " '\"$\\") {
 			args[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
 		}
 	}
-	fmt.Fprintf(out, "%s\n\nadd -t for the screen, or a command: calls --last 5, flows, nodes, help\n", strings.Join(args, " "))
+	return strings.Join(args, " ")
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/sshd/auth"
+	"github.com/sshark/sshark/tui/component"
 	"github.com/sshark/sshark/worker/query"
 )
 
@@ -266,23 +267,5 @@ func (p *lines) pairs(kv ...string) {
 	}
 }
 
-// latencyText is a duration with three digits: 850us, 1.23ms, 12.3s.
-func latencyText(ns int64) string {
-	d := time.Duration(ns)
-	unit, name := time.Microsecond, "us"
-	switch {
-	case d >= time.Second:
-		unit, name = time.Second, "s"
-	case d >= time.Millisecond:
-		unit, name = time.Millisecond, "ms"
-	}
-	v := float64(d) / float64(unit)
-	digits := 2
-	switch {
-	case v >= 100 || name == "us":
-		digits = 0
-	case v >= 10:
-		digits = 1
-	}
-	return strconv.FormatFloat(v, 'f', digits, 64) + name
-}
+// latencyText is a duration as the screen has it: 850µs, 1.23ms, 12.3s.
+func latencyText(ns int64) string { return component.Duration(time.Duration(ns)) }

@@ -170,6 +170,15 @@ var (
 	errGone    = errors.New("the reader is gone")
 )
 
+// unknown says that there is no such command.
+func unknown(root *cobra.Command, word string) error {
+	hint := "try: help"
+	if near := root.SuggestionsFor(word); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usagef("there is no command %q; %s", word, hint)
+}
+
 // root is the command tree.
 func (e *Env) root() *cobra.Command {
 	root := &cobra.Command{
@@ -182,11 +191,7 @@ func (e *Env) root() *cobra.Command {
 			if len(args) == 0 {
 				return e.help(c.Root(), nil)
 			}
-			hint := "try: help"
-			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-				hint = "did you mean " + strings.Join(near, " or ") + "?"
-			}
-			return usagef("there is no command %q; %s", args[0], hint)
+			return unknown(c, args[0])
 		},
 	}
 	root.SuggestionsMinimumDistance = 2
@@ -195,10 +200,17 @@ func (e *Env) root() *cobra.Command {
 	root.SetOut(e.Stdout)
 	root.SetErr(e.Stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		// The flags of a command that does not exist are not what is wrong.
+		if c == root && len(e.words) > 0 && !strings.HasPrefix(e.words[0], "-") {
+			return unknown(c, e.words[0])
+		}
 		return usagef("%v; try: help %s", err, c.Name())
 	})
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _ = e.printHelp(c) })
-	root.AddCommand(e.calls(), e.flows(), e.pcap(), e.tcpdump(), e.nodes(), e.whoami(), e.version())
+	root.AddCommand(e.calls(), e.flows(), e.pcap(), e.tcpdump(), e.version())
+	if e.Open == nil { // a file has neither
+		root.AddCommand(e.nodes(), e.whoami())
+	}
 	if e.TUI != nil {
 		root.AddCommand(e.tui())
 	}

@@ -46,7 +46,11 @@ func (e *Env) retell(a *asked, r *query.Report, shown int, what string) error {
 func (e *Env) sayMissing(r *query.Report) {
 	for i := range r.Nodes {
 		n := &r.Nodes[i]
-		if line := fmt.Sprintf("%s did not answer: %s", nodeName(n), n.Missing); n.Missing != "" && e.told.first(line) {
+		what := "%s did not answer: %s"
+		if e.File {
+			what = "%s: %s"
+		}
+		if line := fmt.Sprintf(what, nodeName(n), n.Missing); n.Missing != "" && e.told.first(line) {
 			e.say("%s", line)
 		}
 	}

@@ -188,7 +188,7 @@ func (s *scp) sendFile(p string) error {
 			return errors.Join(err, b.Close())
 		}
 	}
-	if err := s.line("C0444 %d %s\n", size, path.Base(p)); err != nil {
+	if err := s.line("C0644 %d %s\n", size, path.Base(p)); err != nil {
 		return errors.Join(err, b.Close())
 	}
 	n, err := io.Copy(s.out, io.NewSectionReader(b, 0, size))

@@ -55,6 +55,9 @@ type Tree struct {
 	spooled int64
 	tooBig  map[string]bool // closed, but larger than the spool has room for
 	open    int
+
+	telling sync.Mutex
+	told    map[string]bool // lines that were said
 }
 
 // Bounds of a session.
@@ -74,7 +77,7 @@ func NewTree(ctx context.Context, o Options) *Tree {
 		o.SpoolMax = defaultSpool
 	}
 	ctx, stop := context.WithCancel(ctx)
-	return &Tree{Options: o, ctx: ctx, stop: stop, spools: map[string]*spool{}, tooBig: map[string]bool{}}
+	return &Tree{Options: o, ctx: ctx, stop: stop, spools: map[string]*spool{}, tooBig: map[string]bool{}, told: map[string]bool{}}
 }
 
 // Close ends all reading and removes the spool files.
@@ -90,12 +93,26 @@ func (t *Tree) Close() error {
 	return err
 }
 
-// say tells the user one line.
+// say tells the user one line, once: an export may be made twice, to know its size.
 func (t *Tree) say(format string, args ...any) {
-	if t.Say != nil {
-		t.Say(string(command.AppendPrintable(nil, fmt.Sprintf(format, args...))))
+	if t.Say == nil {
+		return
+	}
+	line := string(command.AppendPrintable(nil, fmt.Sprintf(format, args...)))
+	t.telling.Lock()
+	told := t.told[line]
+	if len(t.told) >= maxTold {
+		clear(t.told)
+	}
+	t.told[line] = true
+	t.telling.Unlock()
+	if !told {
+		t.Say(line)
 	}
 }
+
+// maxTold bounds the lines that a session remembers to have said.
+const maxTold = 1000
 
 // export is a file of the tree: what has to be asked to make it.
 type export struct {

@@ -15,7 +15,7 @@ import (
 )
 
 // keyWidth is the room for names at the left.
-const keyWidth = 16
+const keyWidth = 22
 
 // builder lays a call out as lines of at most w cells.
 type builder struct {

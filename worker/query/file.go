@@ -22,25 +22,69 @@ import (
 const tail = 30 * time.Second
 
 // File is a capture file as a Source. It is read anew for each question, from its beginning,
-// so that flows have the same IDs in every answer.
+// so that flows have the same IDs in every answer. What can be read only once, a pipe, is
+// copied to a temporary file first.
 type File struct {
-	path      string
+	path      string // as it was given
+	copy      string // of a pipe, "" if path can be read again
 	protocols []*dissect.Protocol
 	language  *filter.Language
 }
 
 // OpenFile makes sure that path is a capture. The language must be that of the protocols.
+// "-" is standard input. Close removes the copy of a pipe.
 func OpenFile(path string, protocols []*dissect.Protocol, language *filter.Language) (*File, error) {
-	f := &File{path, protocols, language}
-	in, err := os.Open(path)
-	if err != nil {
-		return nil, err
+	f := &File{path: path, protocols: protocols, language: language}
+	in := os.Stdin
+	if path != "-" {
+		var err error
+		if in, err = os.Open(path); err != nil {
+			return nil, err
+		}
+		defer in.Close()
 	}
-	defer in.Close()
-	if _, err := pcapng.NewReader(in, pcapng.ReaderOptions{}); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+	if st, err := in.Stat(); err != nil || !st.Mode().IsRegular() || path == "-" {
+		if f.copy, err = spool(in); err != nil {
+			return nil, fmt.Errorf("copy %s: %w", path, err)
+		}
+	}
+	again, err := f.open()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	defer again.Close()
+	if _, err := pcapng.NewReader(again, pcapng.ReaderOptions{}); err != nil {
+		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), f.Close())
 	}
 	return f, nil
+}
+
+// spool copies what can be read once to a temporary file.
+func spool(in io.Reader) (path string, err error) {
+	out, err := os.CreateTemp("", "sshark-*.pcap")
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(out, in)
+	if err = errors.Join(err, out.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(out.Name()))
+	}
+	return out.Name(), nil
+}
+
+// Close removes what OpenFile made.
+func (f *File) Close() error {
+	if f.copy == "" {
+		return nil
+	}
+	return os.Remove(f.copy)
+}
+
+func (f *File) open() (*os.File, error) {
+	if f.copy != "" {
+		return os.Open(f.copy)
+	}
+	return os.Open(f.path)
 }
 
 // pass is one reading of the file.
@@ -59,7 +103,7 @@ func (f *File) pass() *pass {
 
 // read visits all packets and names. What is wrong with the file goes into the report.
 func (p *pass) read(ctx context.Context, name func(pcap.Name) error, visit func(*pcap.Packet) error) error {
-	in, err := os.Open(p.file.path)
+	in, err := p.file.open()
 	if err != nil {
 		return err
 	}
@@ -315,8 +359,11 @@ func (f *File) Nodes(ctx context.Context) ([]Node, *Report, error) {
 		return 1
 	})
 	n.Oldest, n.Newest, n.Problem = p.report.Oldest, p.report.Newest, p.report.Missing
-	if st, statErr := os.Stat(f.path); statErr == nil {
-		n.StoreUsed, n.StoreLimit = uint64(st.Size()), uint64(st.Size())
+	if in, openErr := f.open(); openErr == nil {
+		defer in.Close()
+		if st, statErr := in.Stat(); statErr == nil {
+			n.StoreUsed, n.StoreLimit = uint64(st.Size()), uint64(st.Size())
+		}
 	}
 	return []Node{n}, p.reported(0), err
 }
