@@ -119,7 +119,7 @@ func (c *cart) checkout(w http.ResponseWriter, r *http.Request) {
 	if chance(0.3) {
 		if _, err := c.names.LookupNetIP(r.Context(), "ip4", paysName); err != nil {
 			w.Header().Set("Retry-After", "30")
-			problem(w, r, http.StatusServiceUnavailable, err.Error())
+			problem(w, r, http.StatusServiceUnavailable, named(err).Error())
 			return
 		}
 	}

@@ -112,8 +112,19 @@ func newDialer() func(ctx context.Context, network, address string) (net.Conn, e
 		if err != nil {
 			return nil, err
 		}
-		return d.DialContext(ctx, network, net.JoinHostPort(host+".", port))
+		conn, err := d.DialContext(ctx, network, net.JoinHostPort(host+".", port))
+		return conn, named(err)
 	}
+}
+
+// named makes the error of a lookup say which server was asked: the library believes that it
+// was the machine's own.
+func named(err error) error {
+	var failed *net.DNSError
+	if errors.As(err, &failed) {
+		failed.Server = dnsMember.name
+	}
+	return err
 }
 
 // newHTTPClient looks names up in the shop's DNS for each connection it opens.
