@@ -88,8 +88,11 @@ func (w *Worker) Source() query.Source { return w.source }
 // Stats are the capture's counters since Start.
 func (w *Worker) Stats() pcap.Stats { return w.capture.Stats() }
 
-// Ready says whether every pod that was found is captured by now.
+// Ready says whether the pods were looked for, and every one that was found is captured by now.
 func (w *Worker) Ready() bool {
+	if !w.capture.Looked() {
+		return false
+	}
 	for _, p := range w.capture.Pods() {
 		if p.Problem != "" {
 			return false

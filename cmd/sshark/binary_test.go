@@ -23,35 +23,39 @@ import (
 // The tests of the whole binary run it as users do: as a process, over OpenSSH, on traffic in
 // network namespaces. They are bounded in count and time, and end only what they started.
 
-// built is the binary under test, made once for all tests.
+// programDir is where the binary under test is, from the beginning of TestMain to its end.
+var programDir string
+
+// built makes the binary under test, once for all tests.
 var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "sshark-e2e-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "sshark")
+	path := filepath.Join(programDir, "sshark")
 	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
 	if err != nil {
-		return path, fmt.Errorf("go build: %w: %s", err, out)
+		return "", fmt.Errorf("go build: %w: %s", err, out)
 	}
 	return path, nil
 })
 
-var wasBuilt bool
-
 func TestMain(m *testing.M) {
-	status := m.Run()
-	if wasBuilt {
-		if path, _ := built(); path != "" {
-			os.RemoveAll(filepath.Dir(path))
-		}
-	}
-	os.Exit(status)
+	os.Exit(withProgramDir(m.Run))
 }
 
-func binary(t *testing.T) string {
+func withProgramDir(run func() int) int {
+	dir, err := os.MkdirTemp("", "sshark-e2e-")
+	if err == nil {
+		err = os.Chmod(dir, 0o755) // it is also run by others than root
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	programDir = dir
+	return run()
+}
+
+func program(t *testing.T) string {
 	t.Helper()
-	wasBuilt = true
 	path, err := built()
 	if err != nil {
 		t.Fatal(err)
@@ -136,6 +140,7 @@ func (s *transcript) String() string {
 type console struct {
 	t      *testing.T
 	cmd    *exec.Cmd
+	via    []string // what runs a program where the console is; nil: nothing
 	line   string   // the ssh command that it printed
 	login  []string // its words
 	out    *transcript
@@ -148,10 +153,31 @@ type console struct {
 func launch(t *testing.T, state string, args ...string) *console {
 	t.Helper()
 	c := &console{t: t, out: &transcript{}, errs: &transcript{}, exited: make(chan struct{})}
-	c.cmd = exec.Command(binary(t), append([]string{"up", "--listen", "127.0.0.1:0", "--state", state}, args...)...)
+	c.cmd = exec.Command(program(t), append([]string{"up", "--listen", "127.0.0.1:0", "--state", state}, args...)...)
 	c.cmd.Stdout, c.cmd.Stderr = c.out, c.errs
 	c.cmd.WaitDelay = 5 * time.Second
 	return c
+}
+
+// alone keeps a launched process away from the rest of the machine: host node of a lab is the
+// machine to it, and the lab's hosts are all namespaces that there are.
+func (c *console) alone(prefix string) {
+	c.t.Helper()
+	needs(c.t, "ip", "mount")
+	const hide = `mount -t tmpfs none "$0" && for ns in /run/netns/"$1"-*; do
+	touch "$0/${ns##*/}" && mount --bind "$ns" "$0/${ns##*/}" || exit 1
+done && mount --rbind "$0" /run/netns && shift && exec "$@"`
+	c.via = []string{"ip", "netns", "exec", prefix + "-node"}
+	c.cmd.Path, c.cmd.Args = lookPath(c.t, "ip"), slices.Concat(c.via, []string{"sh", "-c", hide, c.t.TempDir(), prefix}, c.cmd.Args)
+}
+
+func lookPath(t *testing.T, tool string) string {
+	t.Helper()
+	path, err := exec.LookPath(tool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // start starts the process. It is killed at the end of the test if it still runs.
@@ -187,6 +213,17 @@ func startUp(t *testing.T, state string, args ...string) *console {
 	t.Helper()
 	needs(t, "ssh")
 	c := launch(t, state, args...)
+	c.start()
+	c.ready()
+	return c
+}
+
+// startAlone is startUp with a lab for a machine.
+func startAlone(t *testing.T, prefix, state string, args ...string) *console {
+	t.Helper()
+	needs(t, "ssh")
+	c := launch(t, state, args...)
+	c.alone(prefix)
 	c.start()
 	c.ready()
 	return c
@@ -235,10 +272,10 @@ func (c *console) interrupt() {
 
 // ssh is the printed command with more words. Nothing of the machine's own setup is used.
 func (c *console) ssh(words ...string) *exec.Cmd {
-	args := append([]string{"-F", "none", "-o", "BatchMode=yes"}, c.login[1:]...)
+	args := slices.Concat(c.via, []string{"ssh", "-F", "none", "-o", "BatchMode=yes"}, c.login[1:], words)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	c.t.Cleanup(cancel)
-	return exec.CommandContext(ctx, "ssh", append(args, words...)...)
+	return exec.CommandContext(ctx, args[0], args[1:]...)
 }
 
 // answer is what a command said.

@@ -86,7 +86,7 @@ type Capture struct {
 	ended   bool
 	running bool
 	target  func(pcap.Pod) Target
-	found   [][]Namespace     // by discoverer
+	found   [][]Namespace     // by discoverer, nil: it has not told any yet
 	spaces  map[uint32]*space // by inode
 	own     *space            // the node's, nil: not wanted
 	live    map[uint32]*tap   // by slot: attached, or being closed

@@ -59,6 +59,9 @@ func (c *Capture) update(discoverer int, list []Namespace) {
 	if c.ended {
 		return
 	}
+	if list == nil {
+		list = []Namespace{} // told
+	}
 	c.found[discoverer] = list
 	want := map[uint32]Namespace{}
 	for _, list := range c.found {

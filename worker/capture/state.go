@@ -55,6 +55,14 @@ func (c *Capture) Pods() []State {
 	return out
 }
 
+// Looked says whether every Discoverer has told by now what there is. All that was told is in
+// Pods.
+func (c *Capture) Looked() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.problem != "" || !slices.ContainsFunc(c.found, func(list []Namespace) bool { return list == nil })
+}
+
 // Problem says, for a person, why new namespaces are no longer found; "" if they are.
 func (c *Capture) Problem() string {
 	c.mu.Lock()
