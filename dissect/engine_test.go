@@ -218,6 +218,23 @@ func TestOnce(t *testing.T) {
 		p.Time += 1000
 		packets = append(packets, p)
 	}
+	// A router in between, and another one, see it too; then they are all that see it.
+	router := []*pcap.Interface{{Name: "eth0", Link: pcap.LinkRaw, Pod: pcap.Pod{Name: "r1"}, Vantage: 3}, {Name: "eth0", Link: pcap.LinkRaw, Pod: pcap.Pod{Name: "r2"}, Vantage: 4}}
+	var between, all []pcap.Packet
+	for i, p := range packets {
+		if all = append(all, p); i%2 == 0 {
+			p.Iface = router[0]
+			between = append(between, p)
+			p.Iface = router[1]
+			between = append(between, p)
+			all = append(all, between[len(between)-2:]...)
+		}
+	}
+	for _, seen := range [][]pcap.Packet{all, between} {
+		if got := run(Options{Once: true}, seen); len(got.calls) != 1 || len(got.flows) != 1 {
+			t.Errorf("%d packets seen on the way too: %d calls, %d flows", len(seen), len(got.calls), len(got.flows))
+		}
+	}
 	for _, once := range []bool{true, false} {
 		got := run(Options{Once: once}, packets)
 		want := 1

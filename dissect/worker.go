@@ -1,6 +1,7 @@
 package dissect
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/sshark/sshark/dissect/stream"
@@ -298,9 +299,11 @@ func (w *worker) end(c *conn) {
 	}
 }
 
-// pair notes where a flow was seen, so that it is told once.
+// pair notes where a flow was seen, so that it is told once: from the server's side, else from
+// the client's, else from where it was seen first in between. A file that names no places has
+// one sighting only.
 func (w *worker) pair(c *conn) {
-	if !w.o.Once || c.flow.Vantage == SideUnknown {
+	if !w.o.Once || c.flow.Vantage == SideUnknown && c.iface.Vantage == 0 {
 		return
 	}
 	p := w.pairs[c.key]
@@ -308,31 +311,58 @@ func (w *worker) pair(c *conn) {
 		p = new([3]*conn)
 		w.pairs[c.key] = p
 	}
+	first := p[SideUnknown]
+	if c.flow.Vantage == SideUnknown && first != nil && first.iface.Vantage != c.iface.Vantage && first.flow.Last >= c.flow.First-pairedWithin {
+		return
+	}
 	p[c.flow.Vantage] = c
 }
 
-// unpair forgets a sighting; the one at the client's side keeps in mind that there was another.
+// pairedWithin is how long after the last packet at one place the first one at another may be
+// captured for both to be sightings of one flow, in ns.
+const pairedWithin = int64(1e9)
+
+// better are the sides that are told rather than this one.
+var better = [3][]Side{SideUnknown: {SideServer, SideClient}, SideClient: {SideServer}}
+
+// unpair forgets a sighting; those that are told less keep in mind that there was another.
 func (w *worker) unpair(c *conn) {
 	p := w.pairs[c.key]
 	if p == nil || p[c.flow.Vantage] != c {
 		return
 	}
 	p[c.flow.Vantage] = nil
-	if other := p[SideClient]; other != nil {
-		other.twin = true
-	} else if p[SideServer] == nil {
+	for side, other := range p {
+		if other != nil && slices.Contains(better[side], c.flow.Vantage) && other.sameTime(c) {
+			other.twin = true
+		}
+	}
+	if *p == [3]*conn{} {
 		delete(w.pairs, c.key)
 	}
 }
 
-// repeated says that the flow is told from the server's side already.
+// sameTime says that two sightings of one key are of one flow, and not of one and the next.
+func (c *conn) sameTime(o *conn) bool {
+	return o.flow.Last >= c.flow.First-pairedWithin && c.flow.Last >= o.flow.First-pairedWithin
+}
+
+// repeated says that the flow is told from another place.
 func (w *worker) repeated(c *conn) bool {
-	if !w.o.Once || c.flow.Vantage != SideClient {
+	if !w.o.Once || c.flow.Vantage == SideServer {
 		return false
 	}
-	if !c.twin {
-		p := w.pairs[c.key]
-		c.twin = p != nil && p[SideServer] != nil
+	p := w.pairs[c.key]
+	if c.twin || p == nil {
+		return c.twin
+	}
+	for _, side := range better[c.flow.Vantage] {
+		if o := p[side]; o != nil && o.sameTime(c) {
+			c.twin = true
+		}
+	}
+	if first := p[SideUnknown]; c.flow.Vantage == SideUnknown && first != nil && first != c && first.sameTime(c) {
+		c.twin = true
 	}
 	return c.twin
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -78,6 +79,7 @@ func upCommand(d *dialect) *cobra.Command {
 
 // up runs until ctx ends.
 func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err error) {
+	signal.Ignore(syscall.SIGPIPE) // whoever read our messages may go, the capture stays
 	log := slog.New(slog.NewTextHandler(errw, nil))
 	if err := os.MkdirAll(o.state, 0o700); err != nil {
 		return withFile(fmt.Errorf("make the state folder: %w; run as root, or choose another with --state", err))

@@ -310,14 +310,19 @@ func (l *Live) appendName(n pcap.Name) {
 	l.b.AddName(off, n)
 }
 
-// Stats adds the counters of an interface that has packets here. It is false if there is no
-// room for them.
+// Stats adds the counters of an interface, which need not have packets here. It is false if
+// there is no room for them.
 func (l *Live) Stats(src *Source, now int64, s pcap.Stats) bool {
+	var block []byte
 	if src.live != l {
-		return true
+		block = pcapng.AppendInterface(nil, src.Iface)
 	}
-	if !l.room(extraRoom) {
+	if l.b == nil || !l.room(len(block)+extraRoom) {
 		return false
+	}
+	if block != nil {
+		l.put(func(dst []byte) []byte { return append(dst, block...) })
+		src.live, src.id = l, l.b.AddInterface(src.Iface)
 	}
 	l.put(func(dst []byte) []byte { return pcapng.AppendStatistics(dst, src.id, now, s) })
 	return true

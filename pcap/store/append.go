@@ -178,11 +178,8 @@ func (s *Store) finish() {
 	now := s.o.Clock.Now().UnixNano()
 	e.live.Lock()
 	s.mu.Lock()
-	for _, i := range e.live.Builder().Interfaces() {
-		src, ok := s.sources[i]
-		if !ok {
-			continue
-		}
+	told := map[*source]bool{}
+	tell := func(src *source) {
 		st := pcap.Stats{Seen: src.kept + src.drops, Dropped: src.drops}
 		if src.stats != nil {
 			st = *src.stats
@@ -190,6 +187,18 @@ func (s *Store) finish() {
 		st.Dropped += src.disk
 		st.Stored = st.Seen - min(st.Seen, st.Dropped+st.Filtered)
 		e.live.Stats(&src.Source, now, st)
+		told[src] = true
+	}
+	for _, i := range e.live.Builder().Interfaces() {
+		if src, ok := s.sources[i]; ok {
+			tell(src)
+		}
+	}
+	// One that lost packets and was silent since has no packet to tell of them.
+	for _, src := range s.content {
+		if !told[src] && src.stats != nil && src.stats.Dropped > src.drops {
+			tell(src)
+		}
 	}
 	s.mu.Unlock()
 	e.live.Unlock()

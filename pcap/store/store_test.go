@@ -529,6 +529,8 @@ func TestStatsInFile(t *testing.T) {
 	list[4].Drops = 3
 	r.add(list)
 	r.SetStats(podB, pcap.Stats{Seen: 1000, Stored: 900, Dropped: 60, Filtered: 40})
+	silent := &pcap.Interface{Name: "eth0", Link: pcap.LinkEthernet, Pod: pcap.Pod{Name: "silent"}} // all of its packets were lost
+	r.SetStats(silent, pcap.Stats{Seen: 7, Dropped: 7})
 	r.Close()
 	files, _ := filepath.Glob(filepath.Join(r.o.Dir, "0*"+segment.ExtSegment))
 	f, err := os.Open(files[0])
@@ -543,7 +545,7 @@ func TestStatsInFile(t *testing.T) {
 	var p pcap.Packet
 	for rd.Next(&p) == nil {
 	}
-	if got["db"] != [2]uint64{1000, 60} || got["cart"] != [2]uint64{6, 0} {
+	if got["db"] != [2]uint64{1000, 60} || got["cart"] != [2]uint64{6, 0} || got["silent"] != [2]uint64{7, 7} {
 		t.Errorf("statistics: %v", got)
 	}
 }

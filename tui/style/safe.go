@@ -143,7 +143,10 @@ func prints(r rune, size int) bool {
 	}
 	s := string(r)
 	w := ansi.StringWidth(s)
-	return w > 0 && w == ansi.StringWidthWc(s)
+	// Signs that are written before their letter (Sharada jihvamuliya) join what follows, even
+	// a blank.
+	alone := ansi.StringWidth(s+" ") == w+1 && ansi.StringWidth("a"+s) == w+1
+	return w > 0 && w == ansi.StringWidthWc(s) && alone
 }
 
 func escape(b *strings.Builder, r rune, raw string) {
