@@ -70,7 +70,8 @@ func FuzzDetect(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b []byte, start bool) {
 		a, b = a[:min(len(a), dissect.ProbeSize)], b[:min(len(b), dissect.ProbeSize)]
 		p := dissect.Probe{Transport: flow.TCP, Data: [2][]byte{a, b}, FromStart: [2]bool{start, start}}
-		if detect(&p) == dissect.Yes && len(a)+len(b) < len("HTTP/1.1 200") {
+		// The shortest start line that a snap length may leave and that still says enough.
+		if detect(&p) == dissect.Yes && len(a)+len(b) < len("GET / HTT") {
 			t.Errorf("%q and %q are enough", a, b)
 		}
 	})
