@@ -93,7 +93,7 @@ func (e *Env) compile(filter string) error {
 }
 
 // askBefore asks for what is older than the following begins.
-func (e *Env) askBefore(a *asked, ask func(*query.Request) (*query.Report, error)) error {
+func (e *Env) askBefore(a *asked, ask asker) error {
 	if a.before == nil {
 		return nil
 	}

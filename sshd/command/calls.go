@@ -16,8 +16,6 @@ import (
 var listFormats = []string{formatTable, formatWide, formatJSON, formatCompact, formatDict}
 
 func (e *Env) calls() *cobra.Command {
-	var q question
-	var l look
 	c := &cobra.Command{
 		Use:   "calls [FILTER]",
 		Short: "L7 calls, one line each",
@@ -27,6 +25,19 @@ Without a time: the newest 100 of the last 15 minutes; of a file, all.`,
 calls -f 'http && status_code >= 500'
 calls --since 1h --to-service cart --http-status 5+ -o json`,
 	}
+	return e.list(c, func(l *look, color bool, a *asked) (printer, asker) {
+		p := newCallPrinter(e, l, color, a)
+		return p, func(r *query.Request) (*query.Report, error) { return e.Source.Calls(e.ctx, r, p.call) }
+	})
+}
+
+// asker puts a request to the source; a printer takes what is found.
+type asker func(*query.Request) (*query.Report, error)
+
+// list makes a command that prints what a query finds, one line each.
+func (e *Env) list(c *cobra.Command, start func(l *look, color bool, a *asked) (printer, asker)) *cobra.Command {
+	var q question
+	var l look
 	q.declare(e, c)
 	l.declare(c.Flags(), listFormats...)
 	c.RunE = func(_ *cobra.Command, args []string) error {
@@ -39,13 +50,12 @@ calls --since 1h --to-service cart --http-status 5+ -o json`,
 			return err
 		}
 		defer done()
-		p := newCallPrinter(e, &l, color, a)
-		err = e.askBefore(a, func(r *query.Request) (*query.Report, error) { return e.Source.Calls(e.ctx, r, p.call) })
-		if err != nil {
+		p, ask := start(&l, color, a)
+		if err := e.askBefore(a, ask); err != nil {
 			return err
 		}
-		r, err := e.Source.Calls(e.ctx, &a.Request, p.call)
-		return e.concluded(a, r, err, p, "calls")
+		r, err := ask(&a.Request)
+		return e.concluded(a, r, err, p, c.Name())
 	}
 	return c
 }

@@ -6,13 +6,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sshark/sshark/dissect"
-	"github.com/sshark/sshark/sshd/auth"
 	"github.com/sshark/sshark/worker/query"
 )
 
 func (e *Env) flows() *cobra.Command {
-	var q question
-	var l look
 	c := &cobra.Command{
 		Use:   "flows [FILTER]",
 		Short: "L4 conversations, one line each",
@@ -22,27 +19,10 @@ them or not. Without a time: the newest 100 of the last 15 minutes; of a file, a
 flows --since 1h --port 5432 -o json
 flows 'tcp_flow && flow_state == "open"'`,
 	}
-	q.declare(e, c)
-	l.declare(c.Flags(), listFormats...)
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		color, err := l.check(e, listFormats...)
-		if err != nil {
-			return err
-		}
-		a, done, err := q.ask(e, args, auth.See, true)
-		if a == nil {
-			return err
-		}
-		defer done()
-		p := newFlowPrinter(e, &l, color, a)
-		err = e.askBefore(a, func(r *query.Request) (*query.Report, error) { return e.Source.Flows(e.ctx, r, p.flow) })
-		if err != nil {
-			return err
-		}
-		r, err := e.Source.Flows(e.ctx, &a.Request, p.flow)
-		return e.concluded(a, r, err, p, "flows")
-	}
-	return c
+	return e.list(c, func(l *look, color bool, a *asked) (printer, asker) {
+		p := newFlowPrinter(e, l, color, a)
+		return p, func(r *query.Request) (*query.Report, error) { return e.Source.Flows(e.ctx, r, p.flow) }
+	})
 }
 
 // flowPrinter prints flows.
