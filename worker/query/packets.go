@@ -113,7 +113,8 @@ type undecided struct {
 	mu      sync.Mutex
 	filter  *filter.Filter
 	matched map[flow.ID]bool
-	fresh   bool // something matched since the last look
+	fresh   bool      // something matched since the last look
+	ended   []flow.ID // flows that matched and are over: no more packets of theirs come
 
 	held  []heldPacket // in the order of their arrival
 	bytes int
@@ -143,6 +144,9 @@ func (u *undecided) FlowEnd(f *dissect.Flow) {
 	defer u.mu.Unlock()
 	if err == nil && ok && !u.matched[f.ID] {
 		u.matched[f.ID], u.fresh = true, true
+	}
+	if u.matched[f.ID] {
+		u.ended = append(u.ended, f.ID)
 	}
 }
 
@@ -174,6 +178,7 @@ func (u *undecided) add(p *pcap.Packet, id flow.ID, out PacketSink) error {
 func (u *undecided) release(out PacketSink) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	defer u.forget()
 	if !u.fresh {
 		return nil
 	}
@@ -192,6 +197,14 @@ func (u *undecided) release(out PacketSink) error {
 	clear(u.held[len(rest):])
 	u.held = rest
 	return nil
+}
+
+// forget drops what is known of flows that are over; mu is held.
+func (u *undecided) forget() {
+	for _, id := range u.ended {
+		delete(u.matched, id)
+	}
+	u.ended = u.ended[:0]
 }
 
 // followMatching follows the packets of flows that a dissection finds to match. Their packets

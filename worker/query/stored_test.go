@@ -187,3 +187,73 @@ func TestFollow(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 }
+
+// ports counts packets by the client's port.
+type ports struct {
+	seen chan uint16
+}
+
+func (p *ports) Packet(packet *pcap.Packet) error {
+	var h flow.Header
+	h.Parse(packet.Iface.Link, packet.Data)
+	p.seen <- max(h.Key.PortA, h.Key.PortB)
+	return nil
+}
+func (p *ports) Name(pcap.Name) error { return nil }
+func (p *ports) Flush() error         { return nil }
+
+// Who follows packets by what their calls say gets those flows whole, from what was held
+// before the call came.
+func TestFollowMatching(t *testing.T) {
+	path := capture(t, 200)
+	_, stored, s := kept(t, capture(t, 0))
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	sink := &ports{make(chan uint16)}
+	done := make(chan error, 1)
+	go func() {
+		_, err := stored.Packets(ctx, &Request{Follow: true, Filter: "status_code == 500"}, sink)
+		done <- err
+	}()
+	go func() {
+		in, err := os.Open(path)
+		if err != nil {
+			return
+		}
+		defer in.Close()
+		r, _ := pcapng.NewReader(in, pcapng.ReaderOptions{})
+		var p pcap.Packet
+		for n := 0; r.Next(&p) == nil; n++ {
+			if n >= 16 && s.Append([]pcap.Packet{p}) != nil {
+				return
+			}
+		}
+	}()
+	// Each of four connections has a handshake of two packets and fifty requests and answers,
+	// all seen twice; each tenth request fails, so it is on the second or the fourth.
+	const whole = 2 * (2 + 100)
+	got := map[uint16]int{}
+	for got[40001]+got[40003] < 2*whole {
+		select {
+		case port := <-sink.seen:
+			got[port]++
+		case err := <-done:
+			t.Fatalf("it ended with %v after %v", err, got)
+		case <-time.After(20 * time.Second):
+			t.Fatalf("only %v came", got)
+		}
+	}
+	if len(got) != 2 || got[40001] != whole {
+		t.Errorf("got %v", got)
+	}
+	cancel()
+	go func() {
+		for range sink.seen { // whoever still sends
+		}
+	}()
+	err := <-done
+	close(sink.seen)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+}
