@@ -33,7 +33,7 @@ type conn struct {
 	phase   phase
 	told    bool
 	fixed   bool // the ends no longer change
-	twin    bool // a server-side sighting of it was there
+	twin    bool // another sighting of it is told
 	waiting bool
 
 	entry    *flow.Entry[*conn] // of the tracker that found it, nil: the source did

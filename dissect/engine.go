@@ -28,7 +28,7 @@ type Options struct {
 	Resolve func(addr netip.Addr, at int64) *Identity
 	// Select says whether a flow can matter, before any payload is read; nil: all do. The
 	// flow's ends are known, or guessed if it was not seen to open.
-	Select func(f *Flow, info *flow.Info) bool
+	Select func(f *Flow) bool
 	// Handler makes what takes the calls of one worker.
 	Handler func(worker int) Handler
 }

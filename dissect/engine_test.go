@@ -54,6 +54,8 @@ func (l *line) Data(d flow.Dir, b []byte, at Stamp) error {
 }
 
 func (l *line) Gap(flow.Dir, int64, Stamp) error { return nil }
+func (l *line) Idle() bool                       { return len(l.pending) == 0 }
+func (l *line) Reuse(_ *Flow, sink Sink)         { *l = line{sink: sink} }
 
 func (l *line) Close(Stamp) {
 	for _, c := range l.pending {
@@ -112,6 +114,19 @@ func (w *wire) tcp(src, dst netip.AddrPort, seq, ack uint32, flags uint8, payloa
 		w.iface = iface
 	}
 	w.packets = append(w.packets, pcap.Packet{Time: w.t, Data: append(b, payload...), Length: uint32(40 + len(payload)), Iface: iface})
+	return w
+}
+
+// udp adds a datagram.
+func (w *wire) udp(src, dst netip.AddrPort, payload string) *wire {
+	w.tcp(src, dst, 0, 0, 0, "")
+	p := &w.packets[len(w.packets)-1]
+	b := append(p.Data[:24], 0, 0, 0, 0)
+	b[9] = 17
+	p.Data = append(b, payload...)
+	p.Length = uint32(len(p.Data))
+	binary.BigEndian.PutUint16(p.Data[2:], uint16(len(p.Data)))
+	binary.BigEndian.PutUint16(p.Data[24:], uint16(8+len(payload)))
 	return w
 }
 
@@ -264,9 +279,39 @@ func TestFlows(t *testing.T) {
 	}
 }
 
+// What was laid to rest is no sighting any more: its memory is another flow's by then.
+func TestRestIsNoSighting(t *testing.T) {
+	router := func(n uint32) *pcap.Interface {
+		return &pcap.Interface{Name: "eth0", Link: pcap.LinkRaw, Pod: pcap.Pod{Name: fmt.Sprint("r", n)}, Vantage: n}
+	}
+	at := func(n int) netip.AddrPort { return netip.AddrPortFrom(client.Addr(), uint16(40000+n)) }
+	r := &results{}
+	e := NewEngine(Options{Protocols: []*Protocol{protocol("line", "Q ", "A ")}, Workers: 1, Once: true, CallsOnly: true,
+		Handler: func(int) Handler { return r }})
+	w := &wire{iface: router(3)}
+	said := 0
+	say := func(port int, seconds int64) {
+		w.t += seconds * 1e9
+		w.udp(at(port), server, "Q hi\n").udp(server, at(port), "A hi\n")
+		for ; said < len(w.packets); said++ {
+			e.Packet(&w.packets[said], 0, 0)
+		}
+		e.Sync()
+	}
+	say(1, 0)
+	say(2, 3) // lays 1 to rest
+	say(3, 0) // in the memory of 1
+	w.iface = router(4)
+	say(1, 0)
+	e.Close()
+	if len(r.calls) != 4 {
+		t.Errorf("%d calls of 4: %q", len(r.calls), r.calls)
+	}
+}
+
 func TestSelect(t *testing.T) {
 	w := new(wire).open().tcp(client, server, 101, 201, ack, "Q hi\n")
-	got := run(Options{Select: func(f *Flow, _ *flow.Info) bool { return f.Server.Addr.Port() != 7 }}, w.packets)
+	got := run(Options{Select: func(f *Flow) bool { return f.Server.Addr.Port() != 7 }}, w.packets)
 	if len(got.calls)+len(got.flows) > 0 {
 		t.Errorf("an unwanted flow is told: %v %v", got.calls, got.flows)
 	}

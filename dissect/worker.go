@@ -177,8 +177,7 @@ func (w *worker) rest() {
 		c.parser = nil
 		if w.o.CallsOnly && c.entry != nil && c.flow.Vantage == SideUnknown {
 			c.told = true
-			c.entry.Value = nil
-			w.spare = append(w.spare, c)
+			w.release(c)
 		}
 	}
 	w.datagrams = append(w.datagrams[:0], w.datagrams[n:]...)
@@ -218,26 +217,17 @@ func (w *worker) conn(it *item) *conn {
 	return e.Value
 }
 
-// forget gives the memory of an identified flow back.
-func (w *worker) forget(id flow.ID, c *conn) {
-	delete(w.known, id)
-	if at := (place{c.key, c.iface.Vantage}); w.byKey[at] == c {
-		delete(w.byKey, at)
-	}
-	w.spare = append(w.spare, c)
-}
-
 // sweepEvery is after how many batches flows that the source identified, and that must be
 // over by now, are ended.
 const sweepEvery = 64
 
 // sweep ends identified flows; the tracker does so for its own.
 func (w *worker) sweep() {
-	for id, c := range w.known {
+	for _, c := range w.known {
 		idle := w.clock - c.flow.Last
 		if idle > flow.StreamIdle || idle > flow.DatagramIdle && (c.flow.Transport != flow.TCP || c.phase == done || c.flow.State >= Closed) {
 			w.end(c)
-			w.forget(id, c)
+			w.release(c)
 		}
 	}
 }
@@ -258,7 +248,7 @@ func (w *worker) open(it *item, info *flow.Info) *conn {
 	f := &c.flow
 	f.ID, f.Node, f.Transport, f.First = info.ID, info.Iface.Node, info.Key.Proto, it.packet.Time
 	c.orient(info)
-	if w.o.Select != nil && !w.o.Select(f, info) {
+	if w.o.Select != nil && !w.o.Select(f) {
 		c.phase = unwanted
 	} else if len(w.byProto[f.Transport]) == 0 {
 		c.phase = ignored
@@ -288,15 +278,28 @@ func (w *worker) end(c *conn) {
 	if c.phase != unwanted {
 		c.finish()
 	}
-	repeated := w.repeated(c)
-	w.unpair(c)
-	if c.phase != unwanted && !repeated {
+	if c.phase != unwanted && !w.repeated(c) {
 		w.handler.FlowEnd(&c.flow)
 	}
 	if c.entry != nil {
-		c.entry.Value, c.entry = nil, nil
-		w.spare = append(w.spare, c)
+		w.release(c)
+	} else {
+		w.unpair(c) // the source may still send packets of it
 	}
+}
+
+// release gives a flow's memory back, and takes it out of all that leads to it.
+func (w *worker) release(c *conn) {
+	w.unpair(c)
+	if c.entry != nil {
+		c.entry.Value = nil
+	} else {
+		delete(w.known, c.flow.ID)
+		if at := (place{c.key, c.iface.Vantage}); w.byKey[at] == c {
+			delete(w.byKey, at)
+		}
+	}
+	w.spare = append(w.spare, c)
 }
 
 // pair notes where a flow was seen, so that it is told once: from the server's side, else from

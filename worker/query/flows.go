@@ -134,8 +134,8 @@ func (d *dissection) collectFlows(ctx context.Context, in input, live func(*diss
 }
 
 // selector prunes flows by what is known of them before any payload is read.
-func selector(f *filter.Filter, stream flow.ID) func(*dissect.Flow, *flow.Info) bool {
-	return func(fl *dissect.Flow, _ *flow.Info) bool {
+func selector(f *filter.Filter, stream flow.ID) func(*dissect.Flow) bool {
+	return func(fl *dissect.Flow) bool {
 		if stream != 0 {
 			return fl.ID == stream
 		}
