@@ -85,9 +85,6 @@ func Start(o Options) (*Worker, error) {
 // Source answers questions about this node.
 func (w *Worker) Source() query.Source { return w.source }
 
-// Stats are the capture's counters since Start.
-func (w *Worker) Stats() pcap.Stats { return w.capture.Stats() }
-
 // Ready says whether the pods were looked for, and every one that was found is captured by now.
 func (w *Worker) Ready() bool {
 	if !w.capture.Looked() {

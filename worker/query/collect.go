@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -99,6 +100,19 @@ type dissection struct {
 	request *Request
 	filter  *filter.Filter
 }
+
+// newDissection prepares a run; resolve says who an address was.
+func newDissection(r *Request, f *filter.Filter, protocols []*dissect.Protocol, resolve func(netip.Addr, int64) *dissect.Identity) *dissection {
+	bodies := r.Bodies
+	if f.Bodies() {
+		bodies = max(bodies, DefaultBody)
+	}
+	return &dissection{request: r, filter: f, options: dissect.Options{Protocols: protocols, Bodies: bodies,
+		Once: r.Vantage == Auto, Resolve: resolve}}
+}
+
+// DefaultBody is how many bytes of a body a filter sees.
+const DefaultBody = 512 << 10
 
 // calls runs the engine and hands out what matches, in order. It returns how many matched.
 func (d *dissection) calls(ctx context.Context, in input, each func(*dissect.Call) error) (matched uint64, err error) {

@@ -93,12 +93,12 @@ type pass struct {
 	names  *identity.Table
 	report NodeReport
 	skip   map[pcap.LinkType]uint64 // packets that cannot be dissected
-	known  map[*pcap.Interface]bool
+	learn  *learner
 }
 
 func (f *File) pass() *pass {
-	return &pass{file: f, names: identity.New(), report: NodeReport{Node: filepath.Base(f.path)},
-		skip: map[pcap.LinkType]uint64{}, known: map[*pcap.Interface]bool{}}
+	names := identity.New()
+	return &pass{file: f, names: names, report: NodeReport{Node: filepath.Base(f.path)}, skip: map[pcap.LinkType]uint64{}, learn: newLearner(names)}
 }
 
 // read visits all packets and names. What is wrong with the file goes into the report.
@@ -108,14 +108,8 @@ func (p *pass) read(ctx context.Context, name func(pcap.Name) error, visit func(
 		return err
 	}
 	defer in.Close()
-	var now int64
-	var nameErr error
-	rd, err := pcapng.NewReader(in, pcapng.ReaderOptions{OnName: func(n pcap.Name) {
-		p.names.Learn(n.Addr, now, identity.Decode(n.Names))
-		if name != nil && nameErr == nil {
-			nameErr = name(n)
-		}
-	}})
+	p.learn.next = name
+	rd, err := pcapng.NewReader(in, pcapng.ReaderOptions{OnName: p.learn.name})
 	if err != nil {
 		return fmt.Errorf("read %s: %w", p.file.path, err)
 	}
@@ -134,10 +128,10 @@ func (p *pass) read(ctx context.Context, name func(pcap.Name) error, visit func(
 			return p.done()
 		case err != nil:
 			return fmt.Errorf("read %s: %w", p.file.path, err)
-		case nameErr != nil:
-			return nameErr
+		case p.learn.err != nil:
+			return p.learn.err
 		}
-		now = packet.Time
+		p.learn.packet(&packet)
 		p.seen(&packet)
 		if err := visit(&packet); err != nil {
 			return err
@@ -163,28 +157,6 @@ func (p *pass) seen(packet *pcap.Packet) {
 	if !packet.Iface.Link.Known() {
 		p.skip[packet.Iface.Link]++
 	}
-	if p.known[packet.Iface] {
-		return
-	}
-	p.known[packet.Iface] = true
-	learnInterface(p.names, packet.Iface, packet.Time)
-}
-
-// learnInterface makes an interface's addresses its pod's.
-func learnInterface(t *identity.Table, i *pcap.Interface, from int64) {
-	if i.Pod.Name == "" {
-		return
-	}
-	for _, a := range i.Addrs {
-		if !a.Addr().IsLoopback() && t.Resolve(a.Addr(), from) == nil {
-			t.Learn(a.Addr(), from, PodIdentity(i.Pod, i.Node))
-		}
-	}
-}
-
-// PodIdentity is what a pod's name alone says.
-func PodIdentity(p pcap.Pod, node string) *dissect.Identity {
-	return &dissect.Identity{Namespace: p.Namespace, Pod: p.Name, PodUID: p.UID, Node: node}
 }
 
 // dissection prepares a run over the file.
@@ -193,16 +165,8 @@ func (p *pass) dissection(r *Request) (*dissection, error) {
 	if err != nil {
 		return nil, err
 	}
-	bodies := r.Bodies
-	if f.Bodies() {
-		bodies = max(bodies, DefaultBody)
-	}
-	return &dissection{request: r, filter: f, options: dissect.Options{Protocols: p.file.protocols, Bodies: bodies,
-		Once: r.Vantage == Auto, Resolve: p.names.Resolve}}, nil
+	return newDissection(r, f, p.file.protocols, p.names.Resolve), nil
 }
-
-// DefaultBody is how many bytes of a body a filter sees.
-const DefaultBody = 512 << 10
 
 func (p *pass) input(r *Request) input {
 	stop := end(r)
@@ -268,7 +232,7 @@ func (f *File) Packets(ctx context.Context, r *Request, out PacketSink) (*Report
 	}
 	tracker := flow.NewTracker[bool](trackedFlows, nil)
 	var h flow.Header
-	var matched uint64
+	t := taker{r: r, out: out}
 	err = p.read(ctx, out.Name, func(packet *pcap.Packet) error {
 		if wanted != nil {
 			h.Parse(packet.Iface.Link, packet.Data)
@@ -280,25 +244,9 @@ func (f *File) Packets(ctx context.Context, r *Request, out PacketSink) (*Report
 				return nil
 			}
 		}
-		if packet.Time < r.Since || packet.Time >= end(r) {
-			return nil
-		}
-		matched++
-		if err := out.Packet(packet); err != nil {
-			return err
-		}
-		if r.First > 0 && matched == uint64(r.First) {
-			return ErrStop
-		}
-		return nil
+		return t.take(packet)
 	})
-	if errors.Is(err, ErrStop) {
-		err = nil
-	}
-	if err == nil {
-		err = out.Flush()
-	}
-	return p.reported(matched), err
+	return p.reported(t.matched), t.finish(err)
 }
 
 // trackedFlows is how many flows a reading tells apart at once.
@@ -309,20 +257,13 @@ func (f *File) wanted(ctx context.Context, r *Request) (map[flow.ID]bool, error)
 	if r.Filter == "" && r.Stream == 0 && (r.Vantage == Auto || r.Vantage == Both) {
 		return nil, nil
 	}
-	q := *r
-	q.First, q.Last, q.Bodies = 0, 0, 0
 	p := f.pass()
-	d, err := p.dissection(&q)
+	q := r.uncut()
+	d, err := p.dissection(q)
 	if err != nil {
 		return nil, err
 	}
-	d.options.Once = false // packets are told from every vantage that has them
-	ids := map[flow.ID]bool{}
-	_, err = d.flows(ctx, p.input(&q), func(fl *dissect.Flow) error {
-		ids[fl.ID] = true
-		return nil
-	})
-	return ids, err
+	return d.matching(ctx, p.input(q))
 }
 
 // Nodes implements Source.
@@ -337,7 +278,7 @@ func (f *File) Nodes(ctx context.Context) ([]Node, *Report, error) {
 		n.Stats.Bytes += uint64(len(packet.Data))
 		return nil
 	})
-	for i := range p.known {
+	for i := range p.learn.seen {
 		if i.Pod.Name == "" {
 			continue
 		}

@@ -40,28 +40,14 @@ func (s *Stored) Packets(ctx context.Context, r *Request, out PacketSink) (*Repo
 	if err != nil {
 		return q.report(0), err
 	}
-	var matched uint64
-	visit := func(p *pcap.Packet, id flow.ID, opener flow.Opener) error {
-		if p.Time < r.Since || p.Time >= end(r) || !wanted(p, id, opener) {
+	t := taker{r: r, out: out}
+	err = q.read(ctx, r, 0, 0, out.Name, func(p *pcap.Packet, id flow.ID, opener flow.Opener) error {
+		if !wanted(p, id, opener) {
 			return nil
 		}
-		matched++
-		if err := out.Packet(p); err != nil {
-			return err
-		}
-		if r.First > 0 && matched == uint64(r.First) {
-			return ErrStop
-		}
-		return nil
-	}
-	err = q.read(ctx, r, 0, 0, out.Name, visit, out.Flush)
-	if errors.Is(err, ErrStop) {
-		err = nil
-	}
-	if err == nil {
-		err = out.Flush()
-	}
-	return q.report(matched), err
+		return t.take(p)
+	}, out.Flush)
+	return q.report(t.matched), t.finish(err)
 }
 
 // wanted makes what judges packets by their flow.
@@ -71,7 +57,8 @@ func (q *reading) wanted(ctx context.Context) (func(*pcap.Packet, flow.ID, flow.
 	case r.Filter == "" && (r.Vantage == Auto || r.Vantage == Both):
 		return func(*pcap.Packet, flow.ID, flow.Opener) bool { return true }, nil
 	case needsDissection(q.filter):
-		ids, err := q.found(ctx)
+		all := r.uncut()
+		ids, err := q.dissection(all).matching(ctx, q.input(all))
 		return func(_ *pcap.Packet, id flow.ID, _ flow.Opener) bool { return ids[id] }, err
 	}
 	known := map[flow.ID]bool{}
@@ -87,18 +74,53 @@ func (q *reading) wanted(ctx context.Context) (func(*pcap.Packet, flow.ID, flow.
 	}, nil
 }
 
-// found dissects the window for the flows that match.
-func (q *reading) found(ctx context.Context) (map[flow.ID]bool, error) {
-	r := *q.r
-	r.First, r.Last, r.Bodies = 0, 0, 0
-	d := q.dissection(&r)
-	d.options.Once = false // packets are told from every vantage that has them
+// uncut is the request for all that matches, without bodies.
+func (r *Request) uncut() *Request {
+	all := *r
+	all.First, all.Last, all.Bodies = 0, 0, 0
+	return &all
+}
+
+// matching finds the flows that match, for their packets to be told: from every vantage that
+// has them.
+func (d *dissection) matching(ctx context.Context, in input) (map[flow.ID]bool, error) {
+	d.options.Once = false
 	ids := map[flow.ID]bool{}
-	_, err := d.flows(ctx, q.input(&r), func(fl *dissect.Flow) error {
+	_, err := d.flows(ctx, in, func(fl *dissect.Flow) error {
 		ids[fl.ID] = true
 		return nil
 	})
 	return ids, err
+}
+
+// taker hands the packets of a request's window on, as many as it asks for.
+type taker struct {
+	r       *Request
+	out     PacketSink
+	matched uint64
+}
+
+// take takes a packet of a flow that matches. It returns ErrStop after the last one.
+func (t *taker) take(p *pcap.Packet) error {
+	if p.Time < t.r.Since || p.Time >= end(t.r) {
+		return nil
+	}
+	t.matched++
+	if err := t.out.Packet(p); err != nil {
+		return err
+	}
+	if t.r.First > 0 && t.matched == uint64(t.r.First) {
+		return ErrStop
+	}
+	return nil
+}
+
+// finish ends a reading that ended with err.
+func (t *taker) finish(err error) error {
+	if err == nil || errors.Is(err, ErrStop) {
+		return t.out.Flush()
+	}
+	return err
 }
 
 // What is held of flows of which it is not known yet whether they match.

@@ -76,12 +76,7 @@ func (s *Stored) reading(r *Request) (*reading, error) {
 }
 
 func (q *reading) dissection(r *Request) *dissection {
-	bodies := r.Bodies
-	if q.filter.Bodies() {
-		bodies = max(bodies, DefaultBody)
-	}
-	return &dissection{request: r, filter: q.filter, options: dissect.Options{Protocols: q.s.o.Protocols, Bodies: bodies,
-		Once: r.Vantage == Auto, Resolve: q.resolve}}
+	return newDissection(r, q.filter, q.s.o.Protocols, q.resolve)
 }
 
 // resolve asks what was kept with the packets, then what the node knows now.
@@ -190,7 +185,8 @@ func (q *reading) read(ctx context.Context, r *Request, before, after time.Durat
 	if until != 0 {
 		until += int64(after)
 	}
-	learn := q.learner(name)
+	learn := newLearner(q.names)
+	learn.next = name
 	if !r.Follow {
 		it := q.s.o.Store.Packets(ctx, since, until, q.match)
 		defer it.Close()
@@ -209,38 +205,6 @@ func (q *reading) read(ctx context.Context, r *Request, before, after time.Durat
 	it.Close()
 	q.wants, q.opener = nil, nil // from here on the packets bring it along
 	return q.follow(r, tail, learn, visit, idle)
-}
-
-// learner takes names as they come.
-type learner struct {
-	names *identity.Table
-	now   int64
-	next  func(pcap.Name) error
-	err   error
-	seen  map[*pcap.Interface]bool
-	last  *pcap.Interface
-}
-
-func (q *reading) learner(next func(pcap.Name) error) *learner {
-	return &learner{names: q.names, next: next, seen: map[*pcap.Interface]bool{}}
-}
-
-func (l *learner) name(n pcap.Name) {
-	l.names.Learn(n.Addr, l.now, identity.Decode(n.Names))
-	if l.next != nil && l.err == nil {
-		l.err = l.next(n)
-	}
-}
-
-func (l *learner) packet(p *pcap.Packet) {
-	l.now = p.Time
-	if p.Iface != l.last {
-		l.last = p.Iface
-		if !l.seen[p.Iface] {
-			l.seen[p.Iface] = true
-			learnInterface(l.names, p.Iface, p.Time)
-		}
-	}
 }
 
 func (q *reading) drain(r *Request, it *store.Iter, l *learner, visit visitor) error {

@@ -135,6 +135,25 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// come appends the packets of a capture, but for the handshakes, which are there already.
+func come(s *store.Store, path string) {
+	in, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	defer in.Close()
+	r, err := pcapng.NewReader(in, pcapng.ReaderOptions{})
+	if err != nil {
+		return
+	}
+	var p pcap.Packet
+	for n := 0; r.Next(&p) == nil; n++ {
+		if n >= 16 && s.Append([]pcap.Packet{p}) != nil {
+			return
+		}
+	}
+}
+
 // A follower gets what comes in after it asked, and no more.
 func TestFollow(t *testing.T) {
 	path := capture(t, 200)
@@ -154,23 +173,7 @@ func TestFollow(t *testing.T) {
 		})
 		done <- err
 	}()
-	go func() {
-		in, err := os.Open(path)
-		if err != nil {
-			return
-		}
-		defer in.Close()
-		r, _ := pcapng.NewReader(in, pcapng.ReaderOptions{})
-		var p pcap.Packet
-		for n := 0; r.Next(&p) == nil; n++ {
-			if n < 16 {
-				continue // the handshakes are there already
-			}
-			if err := s.Append([]pcap.Packet{p}); err != nil {
-				return
-			}
-		}
-	}()
+	go come(s, path)
 	seen := map[string]bool{}
 	for len(seen) < 200 {
 		select {
@@ -215,20 +218,7 @@ func TestFollowMatching(t *testing.T) {
 		_, err := stored.Packets(ctx, &Request{Follow: true, Filter: "status_code == 500"}, sink)
 		done <- err
 	}()
-	go func() {
-		in, err := os.Open(path)
-		if err != nil {
-			return
-		}
-		defer in.Close()
-		r, _ := pcapng.NewReader(in, pcapng.ReaderOptions{})
-		var p pcap.Packet
-		for n := 0; r.Next(&p) == nil; n++ {
-			if n >= 16 && s.Append([]pcap.Packet{p}) != nil {
-				return
-			}
-		}
-	}()
+	go come(s, path)
 	// Each of four connections has a handshake of two packets and fifty requests and answers,
 	// all seen twice; each tenth request fails, so it is on the second or the fourth.
 	const whole = 2 * (2 + 100)
