@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"time"
 
@@ -27,12 +28,13 @@ import (
 	"github.com/sshark/sshark/worker/query"
 )
 
-// Options of a Server. Listen, HostKeys, AuthorizedKeys, Source and Log are needed.
+// Options of a Server. Listen or Listener, HostKeys, AuthorizedKeys, Source and Log are needed.
 type Options struct {
-	Listen         string   // TCP address, such as 127.0.0.1:2222
-	HostKeys       []string // paths of private keys in PEM
-	HostKeyPEM     [][]byte // or the keys themselves
-	AuthorizedKeys string   // path; read again when it changed
+	Listen         string       // TCP address, such as 127.0.0.1:2222
+	Listener       net.Listener // instead of Listen; a server that New returned closes it
+	HostKeys       []string     // paths of private keys in PEM
+	HostKeyPEM     [][]byte     // or the keys themselves
+	AuthorizedKeys string       // path; read again when it changed
 	Source         query.Source
 	Language       *filter.Language
 	Policy         auth.Policy // nil: auth.AllowAll

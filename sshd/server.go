@@ -74,6 +74,9 @@ func New(o Options) (*Server, error) {
 	for _, signer := range signers {
 		s.ssh.AddHostKey(signer)
 	}
+	if s.ln = o.Listener; s.ln != nil {
+		return s, nil
+	}
 	if s.ln, err = net.Listen("tcp", o.Listen); err != nil {
 		return nil, fmt.Errorf("listen for ssh: %w", err)
 	}

@@ -98,20 +98,22 @@ func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err 
 	if err != nil {
 		return err
 	}
-	listener, port, err := probeListen(o.listen)
+	// A port in use is told before anything is begun, and the capture leaves this one out.
+	listener, err := net.Listen("tcp", o.listen)
 	if err != nil {
-		return err
+		return fmt.Errorf("listen on %s: %w; choose another address with --listen", o.listen, err)
 	}
+	defer listener.Close() // the server's from when it serves; again is no harm
 
 	w, err := worker.Start(worker.Options{
 		Node: nodeName(),
 		Capture: capture.Options{RingSize: o.ringMB << 20, SnapLen: o.snap, OwnNamespace: "/proc/self/ns/net",
-			Discover: []capture.Discoverer{capture.Named{Log: log}}, ExcludePorts: []uint16{port}},
+			Discover: []capture.Discoverer{capture.Named{Log: log}}, ExcludePorts: []uint16{uint16(listener.Addr().(*net.TCPAddr).Port)}},
 		Store:     store.Options{Dir: filepath.Join(state, "store"), MaxBytes: o.storeMB << 20, MaxAge: o.age, MinFree: minFree},
 		Protocols: d.protocols, Language: d.language, Log: log,
 	})
 	if err != nil {
-		return explain(err, listener)
+		return explain(err)
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
 
@@ -122,11 +124,8 @@ func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err 
 	defer stop()
 	all := fleet.New(func() []fleet.Member { return []fleet.Member{{Name: nodeName(), Source: node}} }, 5*time.Second)
 
-	if err := listener.Close(); err != nil { // it only held the port
-		return err
-	}
 	srv, err := sshd.New(sshd.Options{
-		Listen: listener.Addr().String(), HostKeys: []string{keys.host}, AuthorizedKeys: keys.authorized,
+		Listener: listener, HostKeys: []string{keys.host}, AuthorizedKeys: keys.authorized,
 		Source: all, Language: d.language, Version: versionText(), Spool: state, Log: log,
 		TUI: func(ctx context.Context, s *sshd.TUISession) (tea.Model, error) {
 			return tui.New(tui.Options{Backend: screen.New(all, d.language), Context: ctx, User: s.User.Name, Host: nodeName(),
@@ -142,10 +141,10 @@ func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err 
 	go func() { served <- srv.Serve(ctx) }()
 
 	if o.demo {
-		shop, err := demo.Start(ctx, demo.Options{Log: log, Stdout: out})
-		if err != nil {
+		shop, startErr := demo.Start(ctx, demo.Options{Log: log, Stdout: out})
+		if startErr != nil {
 			cancel()
-			return errors.Join(err, <-served)
+			return errors.Join(startErr, <-served)
 		}
 		defer func() { err = errors.Join(err, shop.Stop()) }()
 	}
@@ -157,19 +156,8 @@ func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err 
 	return <-served
 }
 
-// probeListen takes the console's port before anything else is begun, so that a port in use
-// is told at once, and so that the capture knows which one to leave out.
-func probeListen(address string) (net.Listener, uint16, error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, 0, fmt.Errorf("listen on %s: %w; choose another address with --listen", address, err)
-	}
-	return l, uint16(l.Addr().(*net.TCPAddr).Port), nil
-}
-
 // explain adds to what is missing for a capture how to look at a file instead.
-func explain(err error, l net.Listener) error {
-	err = errors.Join(err, l.Close())
+func explain(err error) error {
 	var missing *bpf.MissingError
 	if errors.As(err, &missing) || errors.Is(err, store.ErrNotWritable) || errors.Is(err, os.ErrPermission) {
 		return withFile(err)

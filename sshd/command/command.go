@@ -63,8 +63,6 @@ type Env struct {
 	TUI func(ctx context.Context, view, filter string) error
 
 	Version string
-	// Commands are more of them, of this place only (up, tap); each run gets new ones.
-	Commands []*cobra.Command
 	// Raw holds the words as they were typed, quotes included, in step with args; nil: as in args.
 	Raw []string
 
@@ -214,7 +212,6 @@ func (e *Env) root() *cobra.Command {
 	if e.TUI != nil {
 		root.AddCommand(e.tui())
 	}
-	root.AddCommand(e.Commands...)
 	root.SetHelpCommand(e.helpCommand())
 	return root
 }
