@@ -98,6 +98,11 @@ type Flow struct {
 	Payload   [2]uint64 // in-order payload bytes that were reassembled
 	Lost      [2]uint64 // payload bytes that are missing (gaps)
 	State     State
+
+	// Opening is what the two ends of a TCP connection chose when they opened it: their initial
+	// sequence numbers, the client's in the upper half. Address translation leaves it as it is,
+	// so all sightings of one connection have the same. 0: not seen, or not TCP.
+	Opening uint64
 }
 
 // State is how far a flow has come, in the words of KFL's flow_state.
@@ -137,7 +142,21 @@ type Call struct {
 	Error      bool // the protocol calls it an error (5xx and 4xx, a DNS failure, -ERR, …)
 	Incomplete bool // bytes of it were lost, or the stream ended inside it
 
+	// Client is the same call as it was seen at the client's end, where the call was seen at
+	// both; nil otherwise. The times above are then those of the server's end.
+	Client *Sighting
+
 	Message Message
+}
+
+// Sighting is when a call was seen at one place, by the clock of its node. Times are those of
+// a Call.
+type Sighting struct {
+	Node          string
+	Time          int64
+	RequestEnd    int64
+	ResponseStart int64
+	ResponseEnd   int64
 }
 
 // Src is the sender of the request or of the lone message.

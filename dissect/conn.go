@@ -105,7 +105,7 @@ func ownEnd(i *pcap.Interface, client, server netip.Addr) Side {
 func (c *conn) identity(e *Endpoint, own bool) *Identity {
 	var id *Identity
 	if c.w.o.Resolve != nil {
-		id = c.w.o.Resolve(e.Addr.Addr(), c.flow.First)
+		id = c.w.o.Resolve(e.Addr, c.flow.First)
 	}
 	if own && c.iface.Pod.Name != "" && (id == nil || id.Pod != c.iface.Pod.Name || id.Namespace != c.iface.Pod.Namespace) {
 		return c.w.owner(c.iface)

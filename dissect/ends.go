@@ -15,7 +15,7 @@ type Ends struct {
 }
 
 // NewEnds makes one; resolve may be nil.
-func NewEnds(resolve func(addr netip.Addr, at int64) *Identity) *Ends {
+func NewEnds(resolve func(addr netip.AddrPort, at int64) *Identity) *Ends {
 	return &Ends{w: worker{o: &Options{Resolve: resolve}}}
 }
 

@@ -25,7 +25,7 @@ type Options struct {
 	Once bool
 	// Resolve says who an address was; nil, or a nil answer: unknown. It is called from all
 	// workers, once for each end of a flow.
-	Resolve func(addr netip.Addr, at int64) *Identity
+	Resolve func(addr netip.AddrPort, at int64) *Identity
 	// Select says whether a flow can matter, before any payload is read; nil: all do. The
 	// flow's ends are known, or guessed if it was not seen to open.
 	Select func(f *Flow) bool

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -80,11 +81,11 @@ func (o *observer) dns(p *pcap.Packet) {
 	}
 	o.answers = dns.Answers(o.answers[:0], h.Data(p.Data))
 	for _, a := range o.answers {
-		if known := o.w.names.Resolve(a.Addr, p.Time); known != nil && (known.Pod != "" || known.DNS == a.Name) {
+		if known := o.w.names.Resolve(netip.AddrPortFrom(a.Addr, 0), p.Time); known != nil && (known.Pod != "" || known.DNS == a.Name) {
 			continue
 		}
 		o.w.names.Named(a.Addr, a.Name)
-		o.w.store.SetName(pcap.Name{Addr: a.Addr, Names: identity.Encode(&dissect.Identity{DNS: a.Name})})
+		o.w.store.SetName(pcap.Name{Addr: a.Addr, Names: identity.Encode(identity.Owner{Identity: &dissect.Identity{DNS: a.Name}})})
 	}
 }
 

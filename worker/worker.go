@@ -155,19 +155,21 @@ func (w *Worker) statistics() {
 func (w *Worker) learn(i *pcap.Interface, now int64) {
 	id := query.PodIdentity(i.Pod, i.Node)
 	for _, a := range i.Addrs {
-		if addr := a.Addr(); !addr.IsLoopback() && !addr.IsMulticast() && !identity.Equal(w.names.Resolve(addr, now), id) {
-			w.names.Learn(addr, now, id)
+		if addr := a.Addr(); !addr.IsLoopback() && !addr.IsMulticast() && !identity.Equal(w.names.Owner(addr, now).Identity, id) {
+			w.names.Learn(addr, now, identity.Owner{Identity: id})
 		}
 	}
 }
 
 // namer tells the store who an address is, for it to be kept with the packets.
 func (w *Worker) namer(a netip.Addr) (pcap.Name, bool) {
-	id := w.names.Resolve(a, time.Now().UnixNano())
-	if id == nil {
-		return pcap.Name{}, false
+	now := time.Now().UnixNano()
+	o := w.names.Owner(a, now)
+	if o.Identity == nil {
+		o.Identity = w.names.Resolve(netip.AddrPortFrom(a, 0), now) // a DNS name
 	}
-	return pcap.Name{Addr: a, Names: identity.Encode(id)}, true
+	names := identity.Encode(o)
+	return pcap.Name{Addr: a, Names: names}, len(names) > 0
 }
 
 // state says how the node is; the store's part is the source's.

@@ -1,5 +1,6 @@
 // Package identity knows who an address was at a time. It is pure: others tell it (a capture
-// its pods, a file its names, a DNS answer the name that was asked for), and it answers.
+// its pods, the hub the cluster's, a file its names, a DNS answer the name that was asked
+// for), and it answers.
 //
 // A Table keeps for each address the identities it had, each from a moment on, so that an
 // address that another pod gets an hour later does not rename the past. It is safe for
@@ -7,6 +8,7 @@
 package identity
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -18,12 +20,43 @@ import (
 const (
 	maxAddresses = 1 << 18
 	maxHistory   = 64
+	maxPorts     = 1 << 12 // of one address
 )
 
-// entry is who an address was from a moment on.
+// Owner is who an address belongs to. A node's address may belong to others at some ports:
+// to the pods that share its network, and to the services that it forwards to (node ports).
+type Owner struct {
+	*dissect.Identity                              // nil: only ports are known
+	Ports             map[uint16]*dissect.Identity // who is at these ports
+}
+
+// At is who is at a port, nil if nobody is known to be.
+func (o *Owner) At(port uint16) *dissect.Identity {
+	if o == nil {
+		return nil
+	}
+	if id := o.Ports[port]; id != nil {
+		return id
+	}
+	return o.Identity
+}
+
+// Equal compares what two owners say.
+func (o *Owner) Equal(p Owner) bool {
+	return Equal(o.Identity, p.Identity) && len(o.Ports) == len(p.Ports) && samePorts(o.Ports, p.Ports)
+}
+
+// Pod is a pod as the cluster knows it.
+type Pod struct {
+	*dissect.Identity // with its UID
+	Addrs             []netip.Addr
+	HostNetwork       bool // it shares its node's network: Addrs are the node's
+}
+
+// entry is who an address was from a moment on; an Owner without anything is nobody.
 type entry struct {
 	from int64 // ns
-	id   *dissect.Identity
+	Owner
 }
 
 // Table is the memory of addresses.
@@ -38,32 +71,62 @@ func New() *Table {
 	return &Table{known: map[netip.Addr][]entry{}, names: map[netip.Addr]*dissect.Identity{}}
 }
 
-// Learn says who an address is from a time on, in ns; nil says that it is nobody's any more.
-// What was known of earlier times stays.
-func (t *Table) Learn(addr netip.Addr, from int64, id *dissect.Identity) {
+// Learn says who owns an address from a time on, in ns; the zero Owner says that it is
+// nobody's any more. What was known of earlier times stays. Ports that the owner before had
+// and this one does not speak of are kept, as long as the address stays with the same owner.
+func (t *Table) Learn(addr netip.Addr, from int64, o Owner) {
 	addr = addr.Unmap()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	h := t.known[addr]
-	if len(h) == 0 && (id == nil || len(t.known) >= maxAddresses) {
+	nobody := o.Identity == nil && len(o.Ports) == 0
+	if len(h) == 0 && (nobody || len(t.known) >= maxAddresses) {
 		return
 	}
 	i := len(h)
 	for i > 0 && h[i-1].from > from {
 		i--
 	}
-	switch {
-	case i > 0 && Equal(h[i-1].id, id):
-		return
-	case i > 0 && h[i-1].from == from:
-		h[i-1].id = id
-	default:
-		h = slices.Insert(h, i, entry{from, id})
+	if i > 0 && !nobody {
+		last := &h[i-1].Owner
+		if o.Identity == nil {
+			o.Identity = last.Identity
+		}
+		if Equal(last.Identity, o.Identity) {
+			if samePorts(last.Ports, o.Ports) {
+				return
+			}
+			o.Ports = joinPorts(last.Ports, o.Ports)
+		}
+	}
+	if i > 0 && h[i-1].from == from {
+		h[i-1].Owner = o
+	} else {
+		h = slices.Insert(h, i, entry{from, o})
 	}
 	if len(h) > maxHistory {
 		h = h[1:]
 	}
 	t.known[addr] = h
+}
+
+// samePorts says whether all that is new is known.
+func samePorts(known, fresh map[uint16]*dissect.Identity) bool {
+	for p, id := range fresh {
+		if old, ok := known[p]; !ok || !Equal(old, id) {
+			return false
+		}
+	}
+	return true
+}
+
+func joinPorts(known, fresh map[uint16]*dissect.Identity) map[uint16]*dissect.Identity {
+	if len(known) == 0 || len(known) >= maxPorts {
+		return fresh
+	}
+	all := maps.Clone(known) // readers may have the old one
+	maps.Copy(all, fresh)
+	return all
 }
 
 // Named says that a DNS answer gave an address for a name. It counts only where nothing
@@ -78,23 +141,40 @@ func (t *Table) Named(addr netip.Addr, name string) {
 	t.names[addr] = &dissect.Identity{DNS: name}
 }
 
-// Resolve says who an address was at a time, in ns; nil if nobody knows. Of times before
-// the first that was learnt it says the first: a capture often begins before it is told
-// whom it sees.
-func (t *Table) Resolve(addr netip.Addr, at int64) *dissect.Identity {
-	addr = addr.Unmap()
+// Resolve says who was at an address and port at a time, in ns; nil if nobody knows. Of times
+// before the first that was learnt it says the first: a capture often begins before it is
+// told whom it sees.
+func (t *Table) Resolve(at netip.AddrPort, when int64) *dissect.Identity {
+	addr := at.Addr().Unmap()
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	h := t.known[addr]
-	for i := len(h) - 1; i >= 0; i-- {
-		if h[i].from <= at || i == 0 {
-			if h[i].id != nil {
-				return h[i].id
-			}
-			break
+	if o := t.owner(addr, when); o != nil {
+		if id := o.At(at.Port()); id != nil {
+			return id
 		}
 	}
 	return t.names[addr]
+}
+
+// Owner says who owned an address at a time, as Resolve; the zero Owner if nobody knows.
+func (t *Table) Owner(addr netip.Addr, when int64) Owner {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if o := t.owner(addr.Unmap(), when); o != nil {
+		return *o
+	}
+	return Owner{}
+}
+
+// owner is nil where nobody is known; mu is held.
+func (t *Table) owner(addr netip.Addr, when int64) *Owner {
+	h := t.known[addr]
+	for i := len(h) - 1; i >= 0; i-- {
+		if h[i].from <= when || i == 0 {
+			return &h[i].Owner
+		}
+	}
+	return nil
 }
 
 // Equal compares what two identities say.
@@ -102,14 +182,7 @@ func Equal(a, b *dissect.Identity) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	if len(a.Labels) != len(b.Labels) {
-		return false
-	}
-	for k, v := range a.Labels {
-		if w, ok := b.Labels[k]; !ok || v != w {
-			return false
-		}
-	}
-	return a.Namespace == b.Namespace && a.Pod == b.Pod && a.PodUID == b.PodUID && a.Service == b.Service &&
-		a.Workload == b.Workload && a.Kind == b.Kind && a.Node == b.Node && a.DNS == b.DNS
+	return a == b || a.Namespace == b.Namespace && a.Pod == b.Pod && a.PodUID == b.PodUID && a.Service == b.Service &&
+		a.Workload == b.Workload && a.Kind == b.Kind && a.Node == b.Node && a.DNS == b.DNS &&
+		maps.Equal(a.Labels, b.Labels) && maps.Equal(a.Annotations, b.Annotations)
 }

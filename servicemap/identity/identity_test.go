@@ -13,20 +13,20 @@ func TestHistory(t *testing.T) {
 	cart, shop := &dissect.Identity{Pod: "cart"}, &dissect.Identity{Pod: "shop"}
 	table := New()
 	table.Named(a, "example.com")
-	table.Learn(a, 100, cart)
-	table.Learn(a, 150, &dissect.Identity{Pod: "cart"}) // the same again
-	table.Learn(a, 200, nil)
-	table.Learn(a, 300, shop)
-	table.Learn(netip.MustParseAddr("10.0.0.2"), 5, nil)
+	table.Learn(a, 100, Owner{Identity: cart})
+	table.Learn(a, 150, Owner{Identity: &dissect.Identity{Pod: "cart"}}) // the same again
+	table.Learn(a, 200, Owner{})
+	table.Learn(a, 300, Owner{Identity: shop})
+	table.Learn(netip.MustParseAddr("10.0.0.2"), 5, Owner{})
 	for at, want := range map[int64]string{0: "cart", 100: "cart", 199: "cart", 200: "example.com", 299: "example.com", 300: "shop", 1000: "shop"} {
-		if got := table.Resolve(a, at).Name(); got != want {
+		if got := table.Resolve(port(a), at).Name(); got != want {
 			t.Errorf("at %d: %q, want %q", at, got, want)
 		}
 	}
-	if got := table.Resolve(netip.MustParseAddr("::ffff:10.0.0.1"), 1000).Name(); got != "shop" {
+	if got := table.Resolve(port(netip.MustParseAddr("::ffff:10.0.0.1")), 1000).Name(); got != "shop" {
 		t.Errorf("the mapped address is %q", got)
 	}
-	if table.Resolve(netip.MustParseAddr("10.0.0.2"), 10) != nil {
+	if table.Resolve(port(netip.MustParseAddr("10.0.0.2")), 10) != nil {
 		t.Error("an address that was never anybody's has a name")
 	}
 }
@@ -35,10 +35,10 @@ func TestLearntLate(t *testing.T) {
 	a := netip.MustParseAddr("10.0.0.1")
 	table := New()
 	for _, at := range []int64{300, 100, 200} {
-		table.Learn(a, at, &dissect.Identity{Pod: string(rune('a' + at/100))})
+		table.Learn(a, at, Owner{Identity: &dissect.Identity{Pod: string(rune('a' + at/100))}})
 	}
 	for at, want := range map[int64]string{50: "b", 150: "b", 250: "c", 350: "d"} {
-		if got := table.Resolve(a, at).Name(); got != want {
+		if got := table.Resolve(port(a), at).Name(); got != want {
 			t.Errorf("at %d: %q, want %q", at, got, want)
 		}
 	}
@@ -48,12 +48,33 @@ func TestBounded(t *testing.T) {
 	table := New()
 	a := netip.MustParseAddr("10.0.0.1")
 	for i := range 1000 {
-		table.Learn(a, int64(i), &dissect.Identity{Pod: string(rune(i))})
+		table.Learn(a, int64(i), Owner{Identity: &dissect.Identity{Pod: string(rune(i))}})
 	}
 	if n := len(table.known[a]); n > maxHistory {
 		t.Errorf("%d identities are kept of one address", n)
 	}
 }
+
+func TestPorts(t *testing.T) {
+	a := netip.MustParseAddr("192.0.2.1")
+	node, agent, web := &dissect.Identity{Node: "a"}, &dissect.Identity{Pod: "agent"}, &dissect.Identity{Service: "web"}
+	table := New()
+	table.Learn(a, 100, Owner{Identity: node})
+	table.Learn(a, 200, Owner{Ports: map[uint16]*dissect.Identity{80: agent}})
+	table.Learn(a, 300, Owner{Identity: node, Ports: map[uint16]*dissect.Identity{30080: web}})
+	table.Learn(a, 400, Owner{Identity: &dissect.Identity{Node: "b"}}) // another machine has the address
+	for _, tt := range []struct {
+		port uint16
+		at   int64
+		want string
+	}{{80, 150, "a"}, {80, 250, "agent"}, {80, 350, "agent"}, {30080, 250, "a"}, {30080, 350, "web"}, {443, 350, "a"}, {80, 450, "b"}} {
+		if got := table.Resolve(netip.AddrPortFrom(a, tt.port), tt.at).Name(); got != tt.want {
+			t.Errorf("port %d at %d: %q, want %q", tt.port, tt.at, got, tt.want)
+		}
+	}
+}
+
+func port(a netip.Addr) netip.AddrPort { return netip.AddrPortFrom(a, 80) }
 
 func TestNames(t *testing.T) {
 	for _, id := range []*dissect.Identity{
@@ -62,15 +83,22 @@ func TestNames(t *testing.T) {
 		{Namespace: "shop", Pod: "cart-0", PodUID: "u-1", Service: "cart", Workload: "cart", Kind: "StatefulSet", Node: "a",
 			DNS: "cart.shop.svc", Labels: map[string]string{"app": "cart", "tier": "a=b"}},
 	} {
-		names := Encode(id)
-		if got := Decode(names); !reflect.DeepEqual(got, id) {
+		names := Encode(Owner{Identity: id})
+		if got := Decode(names); !reflect.DeepEqual(got.Identity, id) || got.Ports != nil {
 			t.Errorf("%v is read as %+v", names, got)
 		}
 	}
-	if got := Decode([]string{"www.example.com"}); got == nil || got.DNS != "www.example.com" {
+	ports := Owner{Ports: map[uint16]*dissect.Identity{80: {Pod: "agent", Annotations: map[string]string{"team": "x"}}, 30080: {Service: "web"}}}
+	for _, o := range []Owner{ports, {Identity: &dissect.Identity{Node: "a"}, Ports: ports.Ports}} {
+		names := Encode(o)
+		if got := Decode(names); !reflect.DeepEqual(got, o) {
+			t.Errorf("%v is read as %+v", names, got)
+		}
+	}
+	if got := Decode([]string{"www.example.com"}); got.Identity == nil || got.DNS != "www.example.com" {
 		t.Errorf("a plain name is read as %+v", got)
 	}
-	if Decode(nil) != nil || Decode([]string{""}) != nil {
+	if Decode(nil).Identity != nil || Decode([]string{""}).Identity != nil {
 		t.Error("no name is read as one")
 	}
 }

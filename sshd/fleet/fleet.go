@@ -17,7 +17,6 @@ import (
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap"
-	"github.com/sshark/sshark/pcap/flow"
 	"github.com/sshark/sshark/pcap/merge"
 	"github.com/sshark/sshark/worker/query"
 )
@@ -274,10 +273,10 @@ func (f *Fleet) Packets(ctx context.Context, r *query.Request, out query.PacketS
 
 // Stream implements query.Source. A flow is one node's: the others are asked in turn until
 // one has it.
-func (f *Fleet) Stream(ctx context.Context, id flow.ID, out query.StreamSink) (*query.Report, error) {
+func (f *Fleet) Stream(ctx context.Context, r *query.Request, out query.StreamSink) (*query.Report, error) {
 	joined := &query.Report{}
 	for _, m := range f.members() {
-		r, err := m.Source.Stream(ctx, id, out)
+		report, err := m.Source.Stream(ctx, r, out)
 		switch {
 		case errors.Is(err, query.ErrNoSuchFlow):
 			continue
@@ -285,12 +284,12 @@ func (f *Fleet) Stream(ctx context.Context, id flow.ID, out query.StreamSink) (*
 			joined.Nodes = append(joined.Nodes, query.NodeReport{Node: m.Name, Missing: err.Error()})
 			continue
 		}
-		if r != nil {
-			joined.Nodes = append(joined.Nodes, r.Nodes...)
+		if report != nil {
+			joined.Nodes = append(joined.Nodes, report.Nodes...)
 		}
 		return joined, err
 	}
-	return joined, fmt.Errorf("stream %s: %w", id, query.ErrNoSuchFlow)
+	return joined, fmt.Errorf("stream %s: %w", r.Stream, query.ErrNoSuchFlow)
 }
 
 // Nodes implements query.Source. Missing nodes are listed as gone.

@@ -122,10 +122,10 @@ func TestPacketsAndBytes(t *testing.T) {
 		t.Errorf("%d and %d packets, want %d", len(got.packets), len(alone.packets), len(want.packets))
 	}
 	want, got = taken{}, taken{}
-	if _, err := source.Stream(context.Background(), 0x1001, &want); err != nil {
+	if _, err := source.Stream(context.Background(), &query.Request{Stream: 0x1001}, &want); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := of(m).Stream(context.Background(), 0x1001, &got); err != nil || got.String() != want.String() || got.Len() == 0 {
+	if _, err := of(m).Stream(context.Background(), &query.Request{Stream: 0x1001}, &got); err != nil || got.String() != want.String() || got.Len() == 0 {
 		t.Errorf("bytes %q, want %q (%v)", got.String(), want.String(), err)
 	}
 }
@@ -197,7 +197,7 @@ func TestWrongQuestion(t *testing.T) {
 	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "staus_code") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := of().Stream(context.Background(), 7, &taken{}); !errors.Is(err, query.ErrNoSuchFlow) {
+	if _, err := of().Stream(context.Background(), &query.Request{Stream: 7}, &taken{}); !errors.Is(err, query.ErrNoSuchFlow) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -225,10 +225,10 @@ func (p *pipe) packets(out query.PacketSink) error {
 }
 
 // Stream implements query.Source.
-func (n *Node) Stream(ctx context.Context, id flow.ID, out query.StreamSink) (*query.Report, error) {
+func (n *Node) Stream(ctx context.Context, r *query.Request, out query.StreamSink) (*query.Report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := n.client.Stream(ctx, &api.StreamRequest{Id: uint64(id)})
+	stream, err := n.client.Stream(ctx, api.FromRequest(r))
 	return receive(stream, err, func(m *api.StreamReply) (*api.Report, error) {
 		for _, p := range m.Pieces {
 			var err error

@@ -261,7 +261,7 @@ func (s *Source) Nodes(context.Context) ([]query.Node, *query.Report, error) {
 }
 
 // Stream implements query.Source: each flow has the same bytes, with a gap in them.
-func (s *Source) Stream(_ context.Context, _ flow.ID, out query.StreamSink) (*query.Report, error) {
+func (s *Source) Stream(_ context.Context, _ *query.Request, out query.StreamSink) (*query.Report, error) {
 	for _, step := range []func() error{
 		func() error { return out.Data(0, []byte("GET / HTTP/1.1\r\n"), 1) },
 		func() error { return out.Data(1, []byte("HTTP/1.1 200 OK\r\n"), 2) },

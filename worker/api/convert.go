@@ -12,6 +12,7 @@ import (
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/servicemap/identity"
 	"github.com/sshark/sshark/worker/query"
 )
 
@@ -20,13 +21,15 @@ import (
 // FromRequest makes the message of a request.
 func FromRequest(r *query.Request) *Request {
 	return &Request{Since: r.Since, Until: r.Until, Filter: r.Filter, First: uint32(r.First), Last: uint32(r.Last),
-		Follow: r.Follow, Vantage: uint32(r.Vantage), Bodies: uint32(r.Bodies), Stream: uint64(r.Stream)}
+		Follow: r.Follow, Vantage: uint32(r.Vantage), Bodies: uint32(r.Bodies), Stream: uint64(r.Stream),
+		Access: &Access{Limited: r.Access.Limited, Namespaces: r.Access.Namespaces, Metadata: r.Access.Metadata}}
 }
 
 // ToRequest is the request of a message.
 func ToRequest(m *Request) *query.Request {
 	return &query.Request{Since: m.Since, Until: m.Until, Filter: m.Filter, First: int(m.First), Last: int(m.Last),
-		Follow: m.Follow, Vantage: query.Vantage(m.Vantage), Bodies: int(m.Bodies), Stream: flow.ID(m.Stream)}
+		Follow: m.Follow, Vantage: query.Vantage(m.Vantage), Bodies: int(m.Bodies), Stream: flow.ID(m.Stream),
+		Access: query.Access{Limited: m.GetAccess().GetLimited(), Namespaces: m.GetAccess().GetNamespaces(), Metadata: m.GetAccess().GetMetadata()}}
 }
 
 func fromIdentity(i *dissect.Identity) *Identity {
@@ -34,7 +37,7 @@ func fromIdentity(i *dissect.Identity) *Identity {
 		return nil
 	}
 	return &Identity{Namespace: i.Namespace, Pod: i.Pod, PodUid: i.PodUID, Service: i.Service, Workload: i.Workload,
-		Kind: i.Kind, Node: i.Node, Dns: i.DNS, Labels: i.Labels}
+		Kind: i.Kind, Node: i.Node, Dns: i.DNS, Labels: i.Labels, Annotations: i.Annotations}
 }
 
 func toIdentity(m *Identity) *dissect.Identity {
@@ -42,7 +45,58 @@ func toIdentity(m *Identity) *dissect.Identity {
 		return nil
 	}
 	return &dissect.Identity{Namespace: m.Namespace, Pod: m.Pod, PodUID: m.PodUid, Service: m.Service, Workload: m.Workload,
-		Kind: m.Kind, Node: m.Node, DNS: m.Dns, Labels: m.Labels}
+		Kind: m.Kind, Node: m.Node, DNS: m.Dns, Labels: m.Labels, Annotations: m.Annotations}
+}
+
+// FromPod makes the message of a pod.
+func FromPod(p *identity.Pod) *Pod {
+	m := &Pod{Identity: fromIdentity(p.Identity), HostNetwork: p.HostNetwork}
+	for _, a := range p.Addrs {
+		m.Ips = append(m.Ips, a.AsSlice())
+	}
+	return m
+}
+
+// ToPod is the pod of a message.
+func ToPod(m *Pod) identity.Pod {
+	p := identity.Pod{Identity: toIdentity(m.Identity), HostNetwork: m.HostNetwork}
+	if p.Identity == nil {
+		p.Identity = &dissect.Identity{}
+	}
+	for _, b := range m.Ips {
+		if a, ok := netip.AddrFromSlice(b); ok {
+			p.Addrs = append(p.Addrs, a)
+		}
+	}
+	return p
+}
+
+// FromOwner makes the message of an address's owner since a time in ns.
+func FromOwner(a netip.Addr, o identity.Owner, from int64) *Owner {
+	m := &Owner{Ip: a.AsSlice(), Identity: fromIdentity(o.Identity), From: from}
+	for port, id := range o.Ports {
+		if m.Ports == nil {
+			m.Ports = map[uint32]*Identity{}
+		}
+		m.Ports[uint32(port)] = fromIdentity(id)
+	}
+	return m
+}
+
+// ToOwner is the owner of a message, of which address, and since when.
+func ToOwner(m *Owner) (a netip.Addr, o identity.Owner, from int64) {
+	a, _ = netip.AddrFromSlice(m.Ip)
+	o.Identity = toIdentity(m.Identity)
+	for port, id := range m.Ports {
+		if port > 0xffff || id == nil {
+			continue
+		}
+		if o.Ports == nil {
+			o.Ports = map[uint16]*dissect.Identity{}
+		}
+		o.Ports[uint16(port)] = toIdentity(id)
+	}
+	return a, o, m.From
 }
 
 func fromEndpoint(e *dissect.Endpoint) *Endpoint {
@@ -59,7 +113,7 @@ func FromFlow(f *dissect.Flow) *Flow {
 	m := &Flow{Id: uint64(f.ID), Node: f.Node, Transport: uint32(f.Transport), Client: fromEndpoint(&f.Client), Server: fromEndpoint(&f.Server),
 		Vantage: uint32(f.Vantage), First: f.First, Last: f.Last, PacketsOut: f.Packets[0], PacketsIn: f.Packets[1],
 		BytesOut: f.Bytes[0], BytesIn: f.Bytes[1], PayloadOut: f.Payload[0], PayloadIn: f.Payload[1],
-		LostOut: f.Lost[0], LostIn: f.Lost[1], State: uint32(f.State)}
+		LostOut: f.Lost[0], LostIn: f.Lost[1], State: uint32(f.State), Opening: f.Opening}
 	if f.Protocol != nil {
 		m.Protocol = f.Protocol.Name
 	}
@@ -69,14 +123,14 @@ func FromFlow(f *dissect.Flow) *Flow {
 // FromEnds makes the message of what no longer changes in a flow that is still dissected.
 func FromEnds(f *dissect.Flow) *Flow {
 	return &Flow{Id: uint64(f.ID), Node: f.Node, Transport: uint32(f.Transport), Client: fromEndpoint(&f.Client),
-		Server: fromEndpoint(&f.Server), Vantage: uint32(f.Vantage)}
+		Server: fromEndpoint(&f.Server), Vantage: uint32(f.Vantage), Opening: f.Opening}
 }
 
 // ToFlow is the flow of a message. Values that this version does not know become "unknown".
 func ToFlow(m *Flow, protocols map[string]*dissect.Protocol) *dissect.Flow {
 	f := &dissect.Flow{ID: flow.ID(m.Id), Node: m.Node, Transport: flow.Proto(m.Transport), Client: toEndpoint(m.Client), Server: toEndpoint(m.Server),
 		First: m.First, Last: m.Last, Packets: [2]uint64{m.PacketsOut, m.PacketsIn}, Bytes: [2]uint64{m.BytesOut, m.BytesIn},
-		Payload: [2]uint64{m.PayloadOut, m.PayloadIn}, Lost: [2]uint64{m.LostOut, m.LostIn}, Protocol: protocols[m.Protocol]}
+		Payload: [2]uint64{m.PayloadOut, m.PayloadIn}, Lost: [2]uint64{m.LostOut, m.LostIn}, Opening: m.Opening, Protocol: protocols[m.Protocol]}
 	if m.Vantage <= uint32(dissect.SideServer) {
 		f.Vantage = dissect.Side(m.Vantage)
 	}
@@ -108,19 +162,33 @@ func toBody(m *Body) *dissect.Body {
 	return b
 }
 
+func fromSighting(s *dissect.Sighting) *Sighting {
+	if s == nil {
+		return nil
+	}
+	return &Sighting{Node: s.Node, Time: s.Time, RequestEnd: s.RequestEnd, ResponseStart: s.ResponseStart, ResponseEnd: s.ResponseEnd}
+}
+
+func toSighting(m *Sighting) *dissect.Sighting {
+	if m == nil {
+		return nil
+	}
+	return &dissect.Sighting{Node: m.Node, Time: m.Time, RequestEnd: m.RequestEnd, ResponseStart: m.ResponseStart, ResponseEnd: m.ResponseEnd}
+}
+
 // FromCall makes the message of a call; flow is the flow's index in the answer.
 func FromCall(c *dissect.Call, flow uint32) *Call {
 	return &Call{Flow: flow, Protocol: c.Protocol.Name, Seq: c.Seq, Reverse: c.Reverse, Time: c.Time, RequestEnd: c.RequestEnd,
 		ResponseStart: c.ResponseStart, ResponseEnd: c.ResponseEnd, RequestSize: c.RequestSize, ResponseSize: c.ResponseSize,
 		Error: c.Error, Incomplete: c.Incomplete, Summary: c.Message.AppendSummary(nil), Status: c.Message.AppendStatus(nil),
-		Fields: c.Message.AppendFields(nil), RequestBody: fromBody(c.Message.Body(0)), ResponseBody: fromBody(c.Message.Body(1))}
+		Fields: c.Message.AppendFields(nil), RequestBody: fromBody(c.Message.Body(0)), ResponseBody: fromBody(c.Message.Body(1)), Client: fromSighting(c.Client)}
 }
 
 // ToCall is the call of a message.
 func ToCall(m *Call, f *dissect.Flow, p *dissect.Protocol) *dissect.Call {
 	return &dissect.Call{Flow: f, Protocol: p, Seq: m.Seq, Reverse: m.Reverse, Time: m.Time, RequestEnd: m.RequestEnd,
 		ResponseStart: m.ResponseStart, ResponseEnd: m.ResponseEnd, RequestSize: m.RequestSize, ResponseSize: m.ResponseSize,
-		Error: m.Error, Incomplete: m.Incomplete,
+		Error: m.Error, Incomplete: m.Incomplete, Client: toSighting(m.Client),
 		Message: &query.Kept{Summary: m.Summary, Status: m.Status, Fields: m.Fields,
 			Bodies: [2]*dissect.Body{toBody(m.RequestBody), toBody(m.ResponseBody)}}}
 }

@@ -102,7 +102,7 @@ type dissection struct {
 }
 
 // newDissection prepares a run; resolve says who an address was.
-func newDissection(r *Request, f *filter.Filter, protocols []*dissect.Protocol, resolve func(netip.Addr, int64) *dissect.Identity) *dissection {
+func newDissection(r *Request, f *filter.Filter, protocols []*dissect.Protocol, resolve func(netip.AddrPort, int64) *dissect.Identity) *dissection {
 	bodies := r.Bodies
 	if f.Bodies() {
 		bodies = max(bodies, DefaultBody)

@@ -47,8 +47,8 @@ func learnInterface(t *identity.Table, i *pcap.Interface, from int64) {
 		return
 	}
 	for _, a := range i.Addrs {
-		if !a.Addr().IsLoopback() && t.Resolve(a.Addr(), from) == nil {
-			t.Learn(a.Addr(), from, PodIdentity(i.Pod, i.Node))
+		if !a.Addr().IsLoopback() && t.Owner(a.Addr(), from).Identity == nil {
+			t.Learn(a.Addr(), from, identity.Owner{Identity: PodIdentity(i.Pod, i.Node)})
 		}
 	}
 }

@@ -31,6 +31,18 @@ type Request struct {
 	Bodies int
 	// Stream asks for the calls or packets of this flow only; 0: all.
 	Stream flow.ID
+	Access Access
+}
+
+// Access limits what an answer may tell. The zero value is no limit.
+type Access struct {
+	// Limited: only flows are told of which one end at least is in one of Namespaces, as far as
+	// that is known; nothing if there are none.
+	Limited    bool
+	Namespaces []string
+	// Metadata: calls tell who spoke when with whom, how long it took and how it ended, and
+	// nothing of what was said; filters must not ask for that either.
+	Metadata bool
 }
 
 // Vantage says which sightings of a flow are told.
@@ -67,9 +79,10 @@ type Source interface {
 	// Packets hands out the packets of flows that match (that have a call that does, if the
 	// filter speaks of calls), and names before the first packet that they are for.
 	Packets(ctx context.Context, r *Request, out PacketSink) (*Report, error)
-	// Stream hands out the reassembled bytes of one flow, both directions in the order of
-	// their capture. It returns ErrNoSuchFlow if nothing is kept of it.
-	Stream(ctx context.Context, id flow.ID, out StreamSink) (*Report, error)
+	// Stream hands out the reassembled bytes of the flow Request.Stream, both directions in the
+	// order of their capture; of the rest of the request Access counts. It returns
+	// ErrNoSuchFlow if nothing is kept of it that the asker may see.
+	Stream(ctx context.Context, r *Request, out StreamSink) (*Report, error)
 	// Nodes says how each node is.
 	Nodes(ctx context.Context) ([]Node, *Report, error)
 }

@@ -80,7 +80,7 @@ func (q *reading) dissection(r *Request) *dissection {
 }
 
 // resolve asks what was kept with the packets, then what the node knows now.
-func (q *reading) resolve(a netip.Addr, at int64) *dissect.Identity {
+func (q *reading) resolve(a netip.AddrPort, at int64) *dissect.Identity {
 	if id := q.names.Resolve(a, at); id != nil {
 		return id
 	}
@@ -111,13 +111,13 @@ func (q *reading) match(i *flow.Info) bool {
 // leave out flows that cannot match, as long as an address had one name only.
 type hints struct {
 	live   *identity.Table
-	names  map[netip.Addr]*dissect.Identity // from name records
-	owners map[netip.Addr]*dissect.Identity // from interfaces: less is known of these
+	names  map[netip.Addr]identity.Owner // from name records
+	owners map[netip.Addr]identity.Owner // from interfaces: less is known of these
 	many   map[netip.Addr]bool
 }
 
 func newHints(live *identity.Table) hints {
-	return hints{live, map[netip.Addr]*dissect.Identity{}, map[netip.Addr]*dissect.Identity{}, map[netip.Addr]bool{}}
+	return hints{live, map[netip.Addr]identity.Owner{}, map[netip.Addr]identity.Owner{}, map[netip.Addr]bool{}}
 }
 
 func (h *hints) known(n pcap.Name) { h.add(h.names, n.Addr, identity.Decode(n.Names)) }
@@ -127,22 +127,24 @@ func (h *hints) present(i *pcap.Interface) {
 		return
 	}
 	for _, a := range i.Addrs {
-		h.add(h.owners, a.Addr(), PodIdentity(i.Pod, i.Node))
+		h.add(h.owners, a.Addr(), identity.Owner{Identity: PodIdentity(i.Pod, i.Node)})
 	}
 }
 
-func (h *hints) add(to map[netip.Addr]*dissect.Identity, a netip.Addr, id *dissect.Identity) {
+func (h *hints) add(to map[netip.Addr]identity.Owner, a netip.Addr, o identity.Owner) {
 	a = a.Unmap()
-	if old := to[a]; old != nil && !identity.Equal(old, id) {
+	if old, ok := to[a]; ok && !old.Equal(o) {
 		h.many[a] = true
 	}
-	to[a] = id
+	to[a] = o
 }
 
-func (h *hints) resolve(a netip.Addr, at int64) *dissect.Identity {
-	for _, from := range []map[netip.Addr]*dissect.Identity{h.names, h.owners} {
-		if id := from[a.Unmap()]; id != nil {
-			return id
+func (h *hints) resolve(a netip.AddrPort, at int64) *dissect.Identity {
+	for _, from := range []map[netip.Addr]identity.Owner{h.names, h.owners} {
+		if o, ok := from[a.Addr().Unmap()]; ok {
+			if id := o.At(a.Port()); id != nil {
+				return id
+			}
 		}
 	}
 	return h.live.Resolve(a, at)

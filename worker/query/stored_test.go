@@ -122,14 +122,14 @@ func TestStream(t *testing.T) {
 	}
 	for name, s := range map[string]Source{"file": file, "store": stored} {
 		var got bytesOf
-		if _, err := s.Stream(context.Background(), id, &got); err != nil {
+		if _, err := s.Stream(context.Background(), &Request{Stream: id}, &got); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		want := "GET /item/1 HTTP/1.1\r\nHost: catalog\r\n\r\nGET /item/5 HTTP/1.1\r\nHost: catalog\r\n\r\n"
 		if got[0].String() != want || !strings.HasSuffix(got[1].String(), "\r\n\r\n00005") {
 			t.Errorf("%s: client %q, server %q", name, got[0].String(), got[1].String())
 		}
-		if _, err := s.Stream(context.Background(), 77, &got); !errors.Is(err, ErrNoSuchFlow) {
+		if _, err := s.Stream(context.Background(), &Request{Stream: 77}, &got); !errors.Is(err, ErrNoSuchFlow) {
 			t.Errorf("%s: a flow that nobody has: %v", name, err)
 		}
 	}

@@ -87,26 +87,26 @@ func (a *assembly) Gap(d flow.Dir, n int64, time int64) {
 }
 
 // one finds the flow that a question about a stream means.
-func one(ctx context.Context, s Source, id flow.ID) (*dissect.Flow, *Report, error) {
+func one(ctx context.Context, s Source, asked *Request) (*dissect.Flow, *Report, error) {
 	var found *dissect.Flow
-	report, err := s.Flows(ctx, &Request{Stream: id, Vantage: Both}, func(f *dissect.Flow) error {
+	report, err := s.Flows(ctx, &Request{Stream: asked.Stream, Vantage: Both, Access: asked.Access}, func(f *dissect.Flow) error {
 		own := *f
 		found = &own
 		return ErrStop
 	})
 	if err == nil && found == nil {
-		err = errFlow(id)
+		err = errFlow(asked.Stream)
 	}
 	return found, report, err
 }
 
 // Stream implements Source.
-func (s *Stored) Stream(ctx context.Context, id flow.ID, out StreamSink) (*Report, error) {
-	f, report, err := one(ctx, s, id)
+func (s *Stored) Stream(ctx context.Context, asked *Request, out StreamSink) (*Report, error) {
+	f, report, err := one(ctx, s, asked)
 	if err != nil {
 		return report, err
 	}
-	r := &Request{Stream: id}
+	r := &Request{Stream: asked.Stream}
 	q, err := s.reading(r)
 	if err != nil {
 		return report, err
@@ -119,8 +119,8 @@ func (s *Stored) Stream(ctx context.Context, id flow.ID, out StreamSink) (*Repor
 }
 
 // Stream implements Source.
-func (f *File) Stream(ctx context.Context, id flow.ID, out StreamSink) (*Report, error) {
-	fl, report, err := one(ctx, f, id)
+func (f *File) Stream(ctx context.Context, asked *Request, out StreamSink) (*Report, error) {
+	fl, report, err := one(ctx, f, asked)
 	if err != nil {
 		return report, err
 	}
@@ -130,7 +130,7 @@ func (f *File) Stream(ctx context.Context, id flow.ID, out StreamSink) (*Report,
 	var h flow.Header
 	err = p.read(ctx, nil, func(packet *pcap.Packet) error {
 		h.Parse(packet.Iface.Link, packet.Data)
-		if e, _ := tracker.Packet(packet, &h); e.ID != id {
+		if e, _ := tracker.Packet(packet, &h); e.ID != asked.Stream {
 			return nil
 		}
 		return a.packet(packet)

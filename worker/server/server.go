@@ -254,14 +254,14 @@ func (s *streamSender) Gap(d flow.Dir, n int64, at int64) error {
 }
 
 // Stream implements api.WorkerServer.
-func (s *Server) Stream(m *api.StreamRequest, out grpc.ServerStreamingServer[api.StreamReply]) error {
+func (s *Server) Stream(m *api.Request, out grpc.ServerStreamingServer[api.StreamReply]) error {
 	p := &streamSender{reply: &api.StreamReply{}}
 	p.send = newSender(func() error {
 		err := out.Send(p.reply)
 		p.reply, p.size = &api.StreamReply{}, 0
 		return err
 	})
-	report, err := s.source.Stream(out.Context(), flow.ID(m.Id), p)
+	report, err := s.source.Stream(out.Context(), api.ToRequest(m), p)
 	if sendErr := p.send.close(); sendErr != nil {
 		return sendErr
 	}
