@@ -407,7 +407,7 @@ func TestAlgorithms(t *testing.T) {
 		if r := finish(t, c.ssh("ada", args, "version")); r.status != 255 {
 			t.Errorf("%s: %+v", weak.value, r)
 		}
-		c.logged("peer offered: [" + weak.value)
+		c.logged(`peer offered: [\"` + weak.value)
 	}
 	cfg := &gossh.ClientConfig{User: "ops", HostKeyCallback: gossh.InsecureIgnoreHostKey(), Auth: []gossh.AuthMethod{gossh.PublicKeys(c.key)}}
 	cfg.KeyExchanges = []string{gossh.KeyExchangeMLKEM768X25519}
