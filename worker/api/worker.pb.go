@@ -1783,11 +1783,15 @@ func (x *NodesReply) GetReport() *Report {
 // Told is what the hub tells a worker: first all of its node's pods, then what changes, and
 // the answers to what it asked.
 type Told struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Pods          []*Pod                 `protobuf:"bytes,1,rep,name=pods,proto3" json:"pods,omitempty"`     // that came or changed
-	Gone          []string               `protobuf:"bytes,2,rep,name=gone,proto3" json:"gone,omitempty"`     // UIDs of pods that are no more
-	Whole         bool                   `protobuf:"varint,3,opt,name=whole,proto3" json:"whole,omitempty"`  // pods is all there are: others that were told of are gone
-	Owners        []*Owner               `protobuf:"bytes,4,rep,name=owners,proto3" json:"owners,omitempty"` // answers
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Pods   []*Pod                 `protobuf:"bytes,1,rep,name=pods,proto3" json:"pods,omitempty"`     // that came or changed
+	Gone   []string               `protobuf:"bytes,2,rep,name=gone,proto3" json:"gone,omitempty"`     // UIDs of pods that are no more
+	Whole  bool                   `protobuf:"varint,3,opt,name=whole,proto3" json:"whole,omitempty"`  // pods is all there are: others that were told of are gone
+	Owners []*Owner               `protobuf:"bytes,4,rep,name=owners,proto3" json:"owners,omitempty"` // answers
+	// Ports at the node's own addresses that lead to the console, so that what an operator is
+	// shown is not captured in turn; all of them, where never is set.
+	NeverPorts    []uint32 `protobuf:"varint,5,rep,packed,name=never_ports,json=neverPorts,proto3" json:"never_ports,omitempty"`
+	Never         bool     `protobuf:"varint,6,opt,name=never,proto3" json:"never,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1848,6 +1852,20 @@ func (x *Told) GetOwners() []*Owner {
 		return x.Owners
 	}
 	return nil
+}
+
+func (x *Told) GetNeverPorts() []uint32 {
+	if x != nil {
+		return x.NeverPorts
+	}
+	return nil
+}
+
+func (x *Told) GetNever() bool {
+	if x != nil {
+		return x.Never
+	}
+	return false
 }
 
 type Pod struct {
@@ -2262,12 +2280,15 @@ const file_worker_proto_rawDesc = "" +
 	"\n" +
 	"NodesReply\x12,\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x16.sshark.worker.v1.NodeR\x05nodes\x120\n" +
-	"\x06report\x18\x02 \x01(\v2\x18.sshark.worker.v1.ReportR\x06report\"\x8c\x01\n" +
+	"\x06report\x18\x02 \x01(\v2\x18.sshark.worker.v1.ReportR\x06report\"\xc3\x01\n" +
 	"\x04Told\x12)\n" +
 	"\x04pods\x18\x01 \x03(\v2\x15.sshark.worker.v1.PodR\x04pods\x12\x12\n" +
 	"\x04gone\x18\x02 \x03(\tR\x04gone\x12\x14\n" +
 	"\x05whole\x18\x03 \x01(\bR\x05whole\x12/\n" +
-	"\x06owners\x18\x04 \x03(\v2\x17.sshark.worker.v1.OwnerR\x06owners\"r\n" +
+	"\x06owners\x18\x04 \x03(\v2\x17.sshark.worker.v1.OwnerR\x06owners\x12\x1f\n" +
+	"\vnever_ports\x18\x05 \x03(\rR\n" +
+	"neverPorts\x12\x14\n" +
+	"\x05never\x18\x06 \x01(\bR\x05never\"r\n" +
 	"\x03Pod\x126\n" +
 	"\bidentity\x18\x01 \x01(\v2\x1a.sshark.worker.v1.IdentityR\bidentity\x12\x10\n" +
 	"\x03ips\x18\x02 \x03(\fR\x03ips\x12!\n" +
