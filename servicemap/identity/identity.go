@@ -89,6 +89,9 @@ func (t *Table) Learn(addr netip.Addr, from int64, o Owner) {
 	}
 	if i > 0 && !nobody {
 		last := &h[i-1].Owner
+		if Bare(last.Identity) && o.Identity != nil && o.PodUID == last.PodUID {
+			from = h[i-1].from
+		}
 		if o.Identity == nil {
 			o.Identity = last.Identity
 		}
@@ -176,6 +179,9 @@ func (t *Table) owner(addr netip.Addr, when int64) *Owner {
 	}
 	return nil
 }
+
+// Bare says that of a pod no more than its UID is known: what a worker finds by itself.
+func Bare(id *dissect.Identity) bool { return id != nil && id.PodUID != "" && id.Pod == "" }
 
 // Equal compares what two identities say.
 func Equal(a, b *dissect.Identity) bool {

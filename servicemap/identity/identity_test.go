@@ -102,3 +102,27 @@ func TestNames(t *testing.T) {
 		t.Error("no name is read as one")
 	}
 }
+
+// A pod that the hub names after its first packets has had its name since then.
+func TestBare(t *testing.T) {
+	a := netip.MustParseAddr("10.0.0.1")
+	table := New()
+	table.Learn(a, 100, Owner{Identity: &dissect.Identity{Pod: "old", PodUID: "1"}})
+	table.Learn(a, 200, Owner{Identity: &dissect.Identity{PodUID: "2", Node: "n"}})
+	table.Learn(a, 300, Owner{Identity: &dissect.Identity{Pod: "cart", PodUID: "2", Node: "n"}})
+	table.Learn(a, 400, Owner{Identity: &dissect.Identity{Pod: "cart", PodUID: "2", Node: "n", Service: "shop"}})
+	for at, want := range map[int64]string{150: "old", 200: "cart", 299: "cart", 399: "cart", 400: "shop"} {
+		if got := table.Resolve(port(a), at).Name(); got != want {
+			t.Errorf("at %d: %q, want %q", at, got, want)
+		}
+	}
+	bare := Owner{Identity: &dissect.Identity{PodUID: "2", Node: "n"}}
+	if names := Encode(bare); names[0] != "2" || !Equal(Decode(names).Identity, bare.Identity) {
+		t.Errorf("written as %q", names)
+	}
+	table.Learn(a, 500, Owner{Identity: &dissect.Identity{PodUID: "3"}})
+	table.Learn(a, 600, Owner{Identity: &dissect.Identity{Pod: "db", PodUID: "4"}})
+	if got := table.Resolve(port(a), 550); got.PodUID != "3" || !Bare(got) {
+		t.Errorf("another pod's name went to %+v", got)
+	}
+}

@@ -24,7 +24,10 @@ func Encode(o Owner) []string {
 	var out []string
 	if id := o.Identity; id != nil {
 		show := id.Name()
-		if id.Namespace != "" {
+		switch {
+		case Bare(id):
+			show = id.PodUID
+		case id.Namespace != "":
 			show = id.Namespace + "/" + show
 		}
 		out = appendPairs([]string{show}, "", id)
