@@ -69,15 +69,17 @@ func (e *Endpoint) Display() string {
 // Side is where a flow was seen.
 type Side uint8
 
-// SideUnknown: the capture does not say, or it was in the middle.
+// SideUnknown: the capture does not say, or it was in the middle. SideBoth: sightings at both
+// ends were joined (package vantage), and what is told is the server's.
 const (
 	SideUnknown Side = iota
 	SideClient
 	SideServer
+	SideBoth
 )
 
 // String is the word that JSON and --vantage have.
-func (s Side) String() string { return [...]string{"", "client", "server"}[s] }
+func (s Side) String() string { return [...]string{"", "client", "server", "both"}[s] }
 
 // Flow is an L4 conversation, told from the client's side: direction 0 is client to server.
 // Client and Server are fixed before the first call is handed out; counters grow while it
@@ -191,6 +193,18 @@ func (c *Call) Elapsed() (ns int64, ok bool) {
 	}
 	// A server may answer before the request's last byte.
 	return max(0, c.ResponseStart-c.RequestEnd), true
+}
+
+// Network is how much longer the client waited than the server took, ns: the time on the way
+// there and back, by which no clocks need to agree. ok is false where the call was not seen
+// at both ends.
+func (c *Call) Network() (ns int64, ok bool) {
+	s := c.Client
+	if s == nil || s.RequestEnd == 0 || s.ResponseStart == 0 {
+		return 0, false
+	}
+	server, ok := c.Elapsed()
+	return max(0, s.ResponseStart-s.RequestEnd-server), ok
 }
 
 // Duration is from the start of the request to the end of the response, ns.

@@ -33,7 +33,6 @@ type conn struct {
 	phase   phase
 	told    bool
 	fixed   bool // the ends no longer change
-	twin    bool // another sighting of it is told
 	waiting bool
 
 	entry    *flow.Entry[*conn] // of the tracker that found it, nil: the source did
@@ -48,6 +47,8 @@ type conn struct {
 	probe    *prober // nil: nothing was shown to the protocols yet
 	listed   bool    // in the worker's list of datagram flows with a parser
 	fins     [2]bool
+	isn      [2]uint32 // initial sequence numbers, by direction of the key
+	isns     uint8     // bit d: isn[d] is known
 }
 
 // orient guesses which end is the client, from what headers tell.
@@ -84,7 +85,24 @@ func (c *conn) ends() {
 	if own == SideServer && f.Client.Identity == nil && f.Client.Addr.Addr() == f.Server.Addr.Addr() {
 		f.Client.Identity = f.Server.Identity // a pod that talks to itself
 	}
-	c.w.pair(c)
+	c.opening()
+}
+
+// opens notes the initial sequence numbers that a SYN tells: its sender's, and with ACK that
+// of the other end too (RFC 9293, 3.5).
+func (c *conn) opens(h *flow.Header) {
+	c.isn[h.Dir], c.isns = h.Seq, c.isns|1<<h.Dir
+	if h.Flags&flow.ACK != 0 {
+		d := h.Dir.Other()
+		c.isn[d], c.isns = h.Ack-1, c.isns|1<<d
+	}
+	c.opening()
+}
+
+func (c *conn) opening() {
+	if c.isns == 3 {
+		c.flow.Opening = uint64(c.isn[c.client])<<32 | uint64(c.isn[c.client.Other()])
+	}
 }
 
 // ownEnd says which end of a flow the interface belongs to. A pod that talks to itself is
@@ -116,7 +134,6 @@ func (c *conn) identity(e *Endpoint, own bool) *Identity {
 // turn makes the other end the client.
 func (c *conn) turn() {
 	f := &c.flow
-	c.w.unpair(c)
 	c.client = c.client.Other()
 	f.Packets[0], f.Packets[1] = f.Packets[1], f.Packets[0]
 	f.Bytes[0], f.Bytes[1] = f.Bytes[1], f.Bytes[0]
@@ -267,10 +284,10 @@ func (c *conn) claim(p *Protocol, swap bool) {
 // Call is the sink's: it completes a call and hands it over.
 func (c *conn) Call(call *Call) {
 	c.calls++
-	if c.w.repeated(c) {
-		return
+	call.Flow, call.Seq = &c.flow, c.nth(call.Time)
+	if call.Protocol == nil {
+		call.Protocol = c.flow.Protocol
 	}
-	call.Flow, call.Protocol, call.Seq = &c.flow, c.flow.Protocol, c.nth(call.Time)
 	c.w.handler.Call(call)
 }
 

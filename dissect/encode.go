@@ -9,8 +9,11 @@ import (
 
 // AppendCall appends the call as one JSON object, without a line end. The first keys are those
 // that every call has: id time node protocol src dst summary stream; then, where known,
-// elapsed_time, duration_us, error and incomplete; then the fields of the protocol. It does
-// not allocate where dst has room.
+// elapsed_time, duration_us, error and incomplete; of a call that was seen at both ends vantage
+// ("both"), network_time (how many microseconds more passed at the client between request and
+// response) and client_seen (at which node and when); then the fields of the protocol. Those
+// of both ends are known only where sightings are joined, and not where filters are judged, so
+// no filter can ask for them. It does not allocate where dst has room.
 func AppendCall(dst []byte, c *Call) []byte {
 	f := c.Flow
 	dst = append(dst, `{"id":`...)
@@ -50,15 +53,33 @@ func AppendCall(dst []byte, c *Call) []byte {
 	if c.Incomplete {
 		dst = append(dst, `,"incomplete":true`...)
 	}
+	if c.Client != nil {
+		dst = appendSeen(dst, c)
+	}
 	if c.Message != nil {
 		dst = c.Message.AppendFields(dst)
 	}
 	return append(dst, '}')
 }
 
+// appendSeen appends what is known of a call from having been seen at both ends.
+func appendSeen(dst []byte, c *Call) []byte {
+	dst = append(dst, `,"vantage":"both"`...)
+	if ns, ok := c.Network(); ok {
+		dst = append(dst, `,"network_time":`...)
+		dst = strconv.AppendInt(dst, ns/1000, 10)
+	}
+	dst = append(dst, `,"client_seen":{"node":`...)
+	dst = AppendString(dst, c.Client.Node)
+	dst = append(dst, `,"time":`...)
+	dst = appendTime(dst, c.Client.Time)
+	return append(dst, '}')
+}
+
 // AppendFlow appends the flow as one JSON object, without a line end. Here protocol is that of
 // layer 4. flow_local_… counts what the side where it was captured sent (the client, where
-// that is not known), flow_remote_… what the other one sent.
+// that is not known; the server, where it was captured at both ends), flow_remote_… what the
+// other one sent.
 func AppendFlow(dst []byte, f *Flow) []byte {
 	dst = append(dst, `{"id":`...)
 	dst = strconv.AppendUint(dst, uint64(f.ID), 10)
@@ -91,7 +112,7 @@ func AppendFlow(dst []byte, f *Flow) []byte {
 	}
 	dst = append(dst, `],"flow_local_pkts":`...)
 	local := 0
-	if f.Vantage == SideServer {
+	if f.Vantage == SideServer || f.Vantage == SideBoth {
 		local = 1
 	}
 	dst = strconv.AppendUint(dst, f.Packets[local], 10)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,6 +112,30 @@ func TestAppendFlow(t *testing.T) {
 	}
 	if !json.Valid(b) {
 		t.Error("not JSON")
+	}
+}
+
+// A call that was seen at both ends says so, and how long it was on the way.
+func TestAppendCallOfBothEnds(t *testing.T) {
+	c := smallCall()
+	c.Flow.Vantage = SideBoth
+	c.Client = &Sighting{Node: "node-b", Time: 1767366244999900001, RequestEnd: 1767366244999901001, ResponseStart: 1767366245002151001, ResponseEnd: 1767366245003100001}
+	b := AppendCall(nil, c)
+	const want = `"error":false,"vantage":"both","network_time":250,"client_seen":{"node":"node-b","time":"2026-01-02T15:04:04.999900001Z"},"method":"GET"`
+	if !strings.Contains(string(b), want) || !json.Valid(b) {
+		t.Errorf("got %s", b)
+	}
+	c.Client.ResponseStart = c.Client.RequestEnd // clocks are read in between packets: never below 0
+	if ns, ok := c.Network(); ns != 0 || !ok {
+		t.Errorf("network %d, %v", ns, ok)
+	}
+	c.Client.ResponseStart = 0
+	if b := AppendCall(nil, c); strings.Contains(string(b), "network_time") {
+		t.Errorf("got %s", b)
+	}
+	c.Flow.Packets = [2]uint64{3, 4}
+	if b := AppendFlow(nil, c.Flow); !strings.HasSuffix(string(b), `"flow_local_pkts":4,"flow_local_bytes":0,"flow_remote_pkts":3,"flow_remote_bytes":0,"vantage":"both"}`) {
+		t.Errorf("got %s", b)
 	}
 }
 

@@ -20,9 +20,6 @@ type Options struct {
 	// CallsOnly says that nobody needs FlowEnd, which may then be left out: memory is given
 	// back earlier.
 	CallsOnly bool
-	// Once leaves out what was seen at the client's side of a flow that was seen at the
-	// server's side too.
-	Once bool
 	// Resolve says who an address was; nil, or a nil answer: unknown. It is called from all
 	// workers, once for each end of a flow.
 	Resolve func(addr netip.AddrPort, at int64) *Identity
@@ -68,8 +65,9 @@ type batch struct {
 }
 
 // Engine reassembles and dissects what it is fed. Workers share the flows by the hash of
-// their keys, so the order of the calls of one flow, and of the two sightings of one, is that
-// of the packets, and the same input gives the same output in every run.
+// their keys, so the order of the calls of one flow is that of the packets, and the same input
+// gives the same output in every run. A flow is told for each place where it was seen: package
+// vantage joins them.
 //
 // Packet, Flush and Close are called from one goroutine.
 type Engine struct {

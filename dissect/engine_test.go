@@ -216,53 +216,50 @@ func TestEngine(t *testing.T) {
 	}
 }
 
-// A flow that is seen at both ends is told once, from the server's side.
-func TestOnce(t *testing.T) {
+// A flow is told for each place that saw it, and all of them know it by its opening.
+func TestOpening(t *testing.T) {
 	a := &pcap.Interface{Name: "eth0", Link: pcap.LinkRaw, Pod: pcap.Pod{Name: "shop"}, Vantage: 1, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}}
 	b := &pcap.Interface{Name: "eth0", Link: pcap.LinkRaw, Pod: pcap.Pod{Name: "cart"}, Vantage: 2, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/24")}}
-	w := new(wire).open().tcp(client, server, 101, 201, ack, "Q hi\n").tcp(server, client, 201, 106, ack, "A hi\n").tcp(client, server, 106, 206, fin, "").tcp(server, client, 206, 107, fin, "")
-	var packets []pcap.Packet
-	for _, p := range w.packets {
-		first, second := a, b
-		if bytes.Equal(p.Data[12:16], server.Addr().AsSlice()) {
-			first, second = b, a
-		}
-		p.Iface = first
-		packets = append(packets, p)
-		p.Iface = second
-		p.Time += 1000
-		packets = append(packets, p)
+	const known = 100<<32 | 200
+	talk := func(w *wire) *wire {
+		return w.tcp(client, server, 101, 201, ack, "Q hi\n").tcp(server, client, 201, 106, ack, "A hi\n")
 	}
-	// A router in between, and another one, see it too; then they are all that see it.
-	router := []*pcap.Interface{{Name: "eth0", Link: pcap.LinkRaw, Pod: pcap.Pod{Name: "r1"}, Vantage: 3}, {Name: "eth0", Link: pcap.LinkRaw, Pod: pcap.Pod{Name: "r2"}, Vantage: 4}}
-	var between, all []pcap.Packet
-	for i, p := range packets {
-		if all = append(all, p); i%2 == 0 {
-			p.Iface = router[0]
-			between = append(between, p)
-			p.Iface = router[1]
-			between = append(between, p)
-			all = append(all, between[len(between)-2:]...)
-		}
+	cases := map[string]struct {
+		w    *wire
+		want uint64
+	}{
+		"whole":              {talk(new(wire).open()), known},
+		"no SYN":             {talk(new(wire).tcp(server, client, 200, 101, synack, "")), known},
+		"no SYN with ACK":    {talk(new(wire).tcp(client, server, 100, 0, syn, "")), 0},
+		"from the middle":    {talk(new(wire)), 0},
+		"the answer is late": {talk(new(wire).tcp(client, server, 100, 0, syn, "").tcp(client, server, 100, 0, syn, "").tcp(server, client, 200, 101, synack, "")), known},
+		"turned": {new(wire).tcp(client, server, 100, 0, syn, "").tcp(server, client, 200, 101, synack, "").
+			tcp(server, client, 201, 101, ack, "Q hi\n").tcp(client, server, 101, 206, ack, "A hi\n"), known},
+		"datagrams": {new(wire).udp(client, server, "Q hi\n").udp(server, client, "A hi\n"), 0},
 	}
-	for _, seen := range [][]pcap.Packet{all, between} {
-		if got := run(Options{Once: true}, seen); len(got.calls) != 1 || len(got.flows) != 1 {
-			t.Errorf("%d packets seen on the way too: %d calls, %d flows", len(seen), len(got.calls), len(got.flows))
-		}
-	}
-	for _, once := range []bool{true, false} {
-		got := run(Options{Once: once}, packets)
-		want := 1
-		if !once {
-			want = 2
-		}
-		if len(got.calls) != want || len(got.flows) != want {
-			t.Fatalf("once %v: %d calls, %d flows, want %d", once, len(got.calls), len(got.flows), want)
-		}
-		f := got.flows[0]
-		if once && (f.Vantage != SideServer || f.Server.Display() != "cart" || f.State != Closed) {
-			t.Errorf("it is told as %+v", f)
-		}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			var packets []pcap.Packet
+			for _, p := range c.w.packets {
+				for _, at := range []*pcap.Interface{a, b} {
+					p.Iface = at
+					packets = append(packets, p)
+				}
+			}
+			got := run(Options{}, packets)
+			if len(got.flows) != 2 || len(got.calls) != 2 || got.flows[0].Vantage == got.flows[1].Vantage {
+				t.Fatalf("%d flows, %d calls", len(got.flows), len(got.calls))
+			}
+			for _, f := range got.flows {
+				want := c.want
+				if f.Client.Addr == server && want != 0 {
+					want = 200<<32 | 100
+				}
+				if f.Opening != want {
+					t.Errorf("seen by the %s: opening %x, want %x", f.Vantage, f.Opening, want)
+				}
+			}
+		})
 	}
 }
 
@@ -279,33 +276,32 @@ func TestFlows(t *testing.T) {
 	}
 }
 
-// What was laid to rest is no sighting any more: its memory is another flow's by then.
-func TestRestIsNoSighting(t *testing.T) {
-	router := func(n uint32) *pcap.Interface {
-		return &pcap.Interface{Name: "eth0", Link: pcap.LinkRaw, Pod: pcap.Pod{Name: fmt.Sprint("r", n)}, Vantage: n}
-	}
+// What was laid to rest comes again as the flow that it was.
+func TestRest(t *testing.T) {
 	at := func(n int) netip.AddrPort { return netip.AddrPortFrom(client.Addr(), uint16(40000+n)) }
-	r := &results{}
-	e := NewEngine(Options{Protocols: []*Protocol{protocol("line", "Q ", "A ")}, Workers: 1, Once: true, CallsOnly: true,
-		Handler: func(int) Handler { return r }})
-	w := &wire{iface: router(3)}
-	said := 0
-	say := func(port int, seconds int64) {
-		w.t += seconds * 1e9
-		w.udp(at(port), server, "Q hi\n").udp(server, at(port), "A hi\n")
-		for ; said < len(w.packets); said++ {
-			e.Packet(&w.packets[said], 0, 0)
+	for _, vantage := range []uint32{0, 3} {
+		r := &results{}
+		e := NewEngine(Options{Protocols: []*Protocol{protocol("line", "Q ", "A ")}, Workers: 1, CallsOnly: true,
+			Handler: func(int) Handler { return r }})
+		w := &wire{iface: &pcap.Interface{Name: "eth0", Link: pcap.LinkRaw, Vantage: vantage,
+			Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/24")}}}
+		said := 0
+		say := func(port int, seconds int64) {
+			w.t += seconds * 1e9
+			w.udp(at(port), server, "Q hi\n").udp(server, at(port), "A hi\n")
+			for ; said < len(w.packets); said++ {
+				e.Packet(&w.packets[said], 0, 0)
+			}
+			e.Sync()
 		}
-		e.Sync()
-	}
-	say(1, 0)
-	say(2, 3) // lays 1 to rest
-	say(3, 0) // in the memory of 1
-	w.iface = router(4)
-	say(1, 0)
-	e.Close()
-	if len(r.calls) != 4 {
-		t.Errorf("%d calls of 4: %q", len(r.calls), r.calls)
+		say(1, 0)
+		say(2, 3) // lays 1 to rest
+		say(3, 0) // in the memory of 1
+		say(1, 0)
+		e.Close()
+		if len(r.calls) != 4 {
+			t.Errorf("%d calls of 4: %q", len(r.calls), r.calls)
+		}
 	}
 }
 

@@ -49,8 +49,9 @@ const ProbeSize = 2048
 
 // Sink is where a parser puts calls. It is the engine's; one goroutine uses it.
 type Sink interface {
-	// Call hands over one call. The engine fills Flow, Protocol and Seq; the message is
-	// borrowed until Call returns, so a parser may use its memory again.
+	// Call hands over one call. The engine fills Flow and Seq, and Protocol unless the parser
+	// named what its own carries (gRPC in HTTP/2); the message is borrowed until Call returns,
+	// so a parser may use its memory again.
 	Call(c *Call)
 	// Bodies says whether bodies are wanted, and how many bytes of each.
 	Bodies() (limit int, wanted bool)

@@ -1,7 +1,6 @@
 package dissect
 
 import (
-	"slices"
 	"sync/atomic"
 
 	"github.com/sshark/sshark/dissect/stream"
@@ -24,9 +23,8 @@ type worker struct {
 	known     map[flow.ID]*conn // flows that the source identified
 	byKey     map[place]*conn   // the same, the newest of each key: for what fragments were put together to
 	batches   uint
-	pairs     map[flow.Key]*[3]*conn // sightings of a flow by Side, if flows are told once
-	clock     int64                  // time of the packet in hand
-	current   *conn                  // its flow
+	clock     int64 // time of the packet in hand
+	current   *conn // its flow
 	faults    atomic.Uint64
 	datagrams []*conn // flows of datagrams with a parser, those that got it first in front
 	unsure    []*conn // streams whose beginning waits for more packets
@@ -35,7 +33,7 @@ type worker struct {
 func newWorker(o *Options, h Handler) *worker {
 	w := &worker{o: o, handler: h, byProto: map[flow.Proto][]*Protocol{}, byName: map[string]*Protocol{},
 		pool:  stream.NewPool(o.Held/o.Workers, 4<<20),
-		known: map[flow.ID]*conn{}, byKey: map[place]*conn{}, idle: map[*Protocol][]Idler{}, pairs: map[flow.Key]*[3]*conn{}}
+		known: map[flow.ID]*conn{}, byKey: map[place]*conn{}, idle: map[*Protocol][]Idler{}}
 	for _, p := range o.Protocols {
 		w.byName[p.Name] = p
 		for _, t := range p.Transport {
@@ -104,6 +102,9 @@ func (w *worker) packet(it *item, data []byte) {
 	f.Bytes[d] += uint64(p.Length)
 	if f.State == Open && f.Packets[0] > 0 && f.Packets[1] > 0 {
 		f.State = InProgress
+	}
+	if h.Flags&flow.SYN != 0 && h.Key.Proto == flow.TCP {
+		c.opens(h)
 	}
 	if c.phase == done || c.phase == unwanted {
 		c.flags(h)
@@ -175,7 +176,7 @@ func (w *worker) rest() {
 		}
 		w.idle[c.flow.Protocol] = append(w.idle[c.flow.Protocol], idle)
 		c.parser = nil
-		if w.o.CallsOnly && c.entry != nil && c.flow.Vantage == SideUnknown {
+		if w.o.CallsOnly && c.entry != nil {
 			c.told = true
 			w.release(c)
 		}
@@ -278,19 +279,16 @@ func (w *worker) end(c *conn) {
 	if c.phase != unwanted {
 		c.finish()
 	}
-	if c.phase != unwanted && !w.repeated(c) {
+	if c.phase != unwanted {
 		w.handler.FlowEnd(&c.flow)
 	}
-	if c.entry != nil {
+	if c.entry != nil { // else the source may still send packets of it
 		w.release(c)
-	} else {
-		w.unpair(c) // the source may still send packets of it
 	}
 }
 
 // release gives a flow's memory back, and takes it out of all that leads to it.
 func (w *worker) release(c *conn) {
-	w.unpair(c)
 	if c.entry != nil {
 		c.entry.Value = nil
 	} else {
@@ -300,72 +298,4 @@ func (w *worker) release(c *conn) {
 		}
 	}
 	w.spare = append(w.spare, c)
-}
-
-// pair notes where a flow was seen, so that it is told once: from the server's side, else from
-// the client's, else from where it was seen first in between. A file that names no places has
-// one sighting only.
-func (w *worker) pair(c *conn) {
-	if !w.o.Once || c.flow.Vantage == SideUnknown && c.iface.Vantage == 0 {
-		return
-	}
-	p := w.pairs[c.key]
-	if p == nil {
-		p = new([3]*conn)
-		w.pairs[c.key] = p
-	}
-	first := p[SideUnknown]
-	if c.flow.Vantage == SideUnknown && first != nil && first.iface.Vantage != c.iface.Vantage && first.flow.Last >= c.flow.First-pairedWithin {
-		return
-	}
-	p[c.flow.Vantage] = c
-}
-
-// pairedWithin is how long after the last packet at one place the first one at another may be
-// captured for both to be sightings of one flow, in ns.
-const pairedWithin = int64(1e9)
-
-// better are the sides that are told rather than this one.
-var better = [3][]Side{SideUnknown: {SideServer, SideClient}, SideClient: {SideServer}}
-
-// unpair forgets a sighting; those that are told less keep in mind that there was another.
-func (w *worker) unpair(c *conn) {
-	p := w.pairs[c.key]
-	if p == nil || p[c.flow.Vantage] != c {
-		return
-	}
-	p[c.flow.Vantage] = nil
-	for side, other := range p {
-		if other != nil && slices.Contains(better[side], c.flow.Vantage) && other.sameTime(c) {
-			other.twin = true
-		}
-	}
-	if *p == [3]*conn{} {
-		delete(w.pairs, c.key)
-	}
-}
-
-// sameTime says that two sightings of one key are of one flow, and not of one and the next.
-func (c *conn) sameTime(o *conn) bool {
-	return o.flow.Last >= c.flow.First-pairedWithin && c.flow.Last >= o.flow.First-pairedWithin
-}
-
-// repeated says that the flow is told from another place.
-func (w *worker) repeated(c *conn) bool {
-	if !w.o.Once || c.flow.Vantage == SideServer {
-		return false
-	}
-	p := w.pairs[c.key]
-	if c.twin || p == nil {
-		return c.twin
-	}
-	for _, side := range better[c.flow.Vantage] {
-		if o := p[side]; o != nil && o.sameTime(c) {
-			c.twin = true
-		}
-	}
-	if first := p[SideUnknown]; c.flow.Vantage == SideUnknown && first != nil && first != c && first.sameTime(c) {
-		c.twin = true
-	}
-	return c.twin
 }

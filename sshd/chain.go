@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"charm.land/ssh"
 	"charm.land/wish/v2"
@@ -16,6 +18,8 @@ import (
 	"github.com/sshark/sshark/sshd/auth"
 	"github.com/sshark/sshark/sshd/command"
 	"github.com/sshark/sshark/sshd/files"
+	"github.com/sshark/sshark/sshd/guard"
+	"github.com/sshark/sshark/worker/query"
 )
 
 // handler is what every session goes through, from the top down. Each either does the session
@@ -23,9 +27,9 @@ import (
 func (s *Server) handler() ssh.Handler {
 	chain := []wish.Middleware{
 		s.identified, // who it is, from what was proven; without it nothing runs
-		s.audited,    // one line in the log when it ends
+		s.audited,    // one line in the audit log when it ends
 		s.contained,  // a panic ends this session, and is logged
-		s.bounded,    // not more sessions than Limits allow
+		s.bounded,    // not more sessions, and no longer, than Limits and the policy allow
 		s.sftp,       // the subsystem: the tree of files
 		s.scp,        // scp -f: the tree of files, for scp -O
 		s.commands,   // a command line
@@ -41,11 +45,20 @@ func (s *Server) handler() ssh.Handler {
 // session is an ssh.Session that knows its user, and remembers what it did.
 type session struct {
 	ssh.Session
-	user   *auth.User
-	kind   string // what it was: command, screen, sftp, scp, shell
-	status int
-	sent   atomic.Int64
-	log    *slog.Logger
+	id      string // in the log
+	user    *auth.User
+	limit   auth.Limit
+	source  query.Source // what the user may see
+	kind    string       // what it was: command, screen, sftp, scp, shell
+	status  int
+	sent    atomic.Int64
+	told    atomic.Uint64         // calls, flows, packets
+	refusal atomic.Pointer[error] // the last that was refused
+	sees    atomic.Pointer[auth.Scope]
+	scope   func(auth.Verb) (auth.Scope, error)
+	trail   *trail
+	watch   Observer
+	log     *slog.Logger
 }
 
 // Exit remembers the status.
@@ -85,24 +98,69 @@ func (s *Server) identified(next ssh.Handler) ssh.Handler {
 			_ = sess.Exit(command.ExitRefused)
 			return
 		}
-		next(&session{Session: sess, user: u, kind: "shell", log: s.log(u, sess.RemoteAddr().String())})
+		next(s.session(sess, u))
 	}
 }
 
-// maxLogged bounds the command line in the log, in bytes.
-const maxLogged = 4096
+// session makes the session of a user, with the source that is theirs.
+func (s *Server) session(sess ssh.Session, u *auth.User) *session {
+	is := &session{Session: sess, id: newSessionID(), user: u, limit: s.policy.Limit(u), kind: "shell", trail: s.trail, watch: s.o.Observer}
+	is.log = s.o.Log.With("user", u.Name, "remote", sess.RemoteAddr().String(), "session", is.id)
+	scope := func(ctx context.Context, v auth.Verb) (auth.Scope, error) {
+		where, err := s.policy.Scope(ctx, u, v)
+		if v == auth.See && ctx.Err() == nil {
+			is.sees.Store(&where)
+		}
+		return where, err
+	}
+	is.scope = func(v auth.Verb) (auth.Scope, error) { return scope(sess.Context(), v) }
+	is.source = guard.New(guard.Options{
+		Source: s.o.Source, Language: s.o.Language, Log: is.log, Done: is.asked,
+		Scope: scope,
+		Begin: func() (func(), error) { return s.usage.question(u.Name, s.policy.Limit(u)) },
+		Spend: func(n int) error { return s.usage.spend(u.Name, s.policy.Limit(u), n) },
+	})
+	return is
+}
+
+// allowed says where the user may do something, and remembers that it was refused.
+func (s *session) allowed(v auth.Verb) (auth.Scope, error) {
+	where, err := s.scope(v)
+	if err != nil {
+		s.note(err)
+	}
+	return where, err
+}
+
+// note remembers what was refused.
+func (s *session) note(err error) {
+	s.refusal.Store(&err)
+	var why *auth.Refusal
+	if errors.As(err, &why) {
+		s.watch.Refused(why.Verb)
+	}
+}
+
+// refused ends a session with what its user may not.
+func (s *session) refused(err error) {
+	tell(s, "%v", err)
+	_ = s.Exit(command.ExitRefused)
+}
 
 func (s *Server) audited(next ssh.Handler) ssh.Handler {
 	return func(sess ssh.Session) {
 		is := of(sess)
 		begun := s.o.Now()
+		ended := s.o.Observer.Session(kindOf(sess))
 		defer func() {
-			line := sess.RawCommand()
-			if len(line) > maxLogged {
-				line = line[:maxLogged] + "…"
+			ended(is.status, is.sent.Load())
+			var refusal error
+			if why := is.refusal.Load(); why != nil && is.status == command.ExitRefused {
+				refusal = *why
 			}
-			is.log.Info("session", "kind", is.kind, "command", line, "status", is.status,
-				"bytes", is.sent.Load(), "ms", s.o.Now().Sub(begun).Milliseconds())
+			is.audit("session", append([]slog.Attr{slog.String("what", bounded(sess.RawCommand())), slog.Int("status", is.status),
+				slog.Uint64("told", is.told.Load()), slog.Int64("bytes", is.sent.Load()), slog.Int64("ms", s.o.Now().Sub(begun).Milliseconds())},
+				refusedAttrs(refusal)...)...)
 		}()
 		next(sess)
 	}
@@ -129,21 +187,36 @@ func (s *Server) bounded(next ssh.Handler) ssh.Handler {
 			return
 		}
 		defer s.sessions.leave()
+		is := of(sess)
+		leave, err := s.usage.session(is.user.Name, is.limit)
+		if err != nil {
+			is.note(err)
+			is.refused(err)
+			return
+		}
+		defer leave()
+		if d := time.Duration(is.limit.Session); d > 0 {
+			defer time.AfterFunc(d, func() { is.channel().cancel(errSessionTime) }).Stop()
+		}
 		next(sess)
 	}
 }
 
-// tree is the files of a session. Its opened files are in the log: each is an export.
+// tree is the files of a session. Each file that was opened, or was not there, is in the log.
 func (s *Server) tree(is *session) *files.Tree {
 	return files.NewTree(is.Context(), files.Options{
-		Source: s.o.Source, Now: s.o.Now, Spool: s.o.Spool,
+		Source: is.source, Now: s.o.Now, Spool: s.o.Spool,
 		Say: func(line string) { tell(is, "%s", line) },
 		Done: func(path string, n int64, err error) {
-			text := ""
-			if err != nil {
-				text = err.Error()
+			s.o.Observer.Exported(n)
+			attrs := []slog.Attr{slog.String("what", bounded(path)), slog.Int64("bytes", n)}
+			if err != nil && refusalOf(err) == nil {
+				attrs = append(attrs, slog.String("error", bounded(err.Error())))
 			}
-			is.log.Info("export", "file", path, "bytes", n, "error", text)
+			is.audit("file", append(attrs, refusedAttrs(refusalOf(err))...)...)
+		},
+		Missed: func(path string) {
+			is.audit("file", append([]slog.Attr{slog.String("what", bounded(path))}, refusedAttrs(fs.ErrNotExist)...)...)
 		},
 	})
 }
@@ -175,11 +248,11 @@ func (s *Server) scp(next ssh.Handler) ssh.Handler {
 
 // transfer serves files, and ends the session with how it went.
 func (s *Server) transfer(is *session, serve func(*files.Tree) error) {
-	if err := s.policy.Evaluate(is.user, auth.Export); err != nil {
-		tell(is, "%v", err)
-		_ = is.Exit(command.ExitRefused)
+	if _, err := is.allowed(auth.Export); err != nil {
+		is.refused(err)
 		return
 	}
+	defer unblock(is.Context(), is)()
 	t := s.tree(is)
 	err := serve(t)
 	err = errors.Join(err, t.Close())
@@ -202,7 +275,7 @@ func refuse(sess ssh.Session) {
 // cancelled says why a session was ended from outside, where the user still reads.
 func cancelled(ctx context.Context) (why string, told bool) {
 	switch cause := context.Cause(ctx); {
-	case errors.Is(cause, errStopping), errors.Is(cause, errIdle):
+	case errors.Is(cause, errStopping), errors.Is(cause, errIdle), errors.Is(cause, errSessionTime):
 		return cause.Error(), true
 	case cause != nil:
 		return strings.TrimSpace(cause.Error()), false

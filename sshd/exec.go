@@ -12,6 +12,7 @@ import (
 
 	"github.com/sshark/sshark/sshd/auth"
 	"github.com/sshark/sshark/sshd/command"
+	"github.com/sshark/sshark/sshd/doctor"
 )
 
 // commands runs a command line.
@@ -45,6 +46,7 @@ func (s *Server) commands(next ssh.Handler) ssh.Handler {
 		if s.o.TUI == nil {
 			env.TUI = nil
 		}
+		env.Refused, env.Told = is.note, func(rows int) { is.told.Add(uint64(rows)) }
 		status := command.Run(ctx, env, words)
 		if why, told := cancelled(ctx); told {
 			tell(sess, "%s", why)
@@ -57,13 +59,36 @@ func (s *Server) commands(next ssh.Handler) ssh.Handler {
 func (s *Server) env(is *session) *command.Env {
 	pty, _, terminal := is.Pty()
 	return &command.Env{
-		Source: s.o.Source, Language: s.o.Language,
+		Source: is.source, Language: s.o.Language,
 		Stdin: is, Stdout: is, Stderr: is.Stderr(),
 		Terminal: terminal, Width: pty.Window.Width, Color: terminal && colorful(is.Environ(), pty.Term),
 		Now: s.o.Now, Location: time.UTC,
 		User:    is.user,
-		Allow:   func(v auth.Verb) error { return s.policy.Evaluate(is.user, v) },
+		Scope:   is.scope,
 		Version: s.o.Version,
+		Cluster: s.cluster(is),
+	}
+}
+
+// cluster says what should be captured, but for the pods that the user may not see.
+func (s *Server) cluster(is *session) func() *doctor.Cluster {
+	if s.o.Cluster == nil {
+		return nil
+	}
+	return func() *doctor.Cluster {
+		c := s.o.Cluster()
+		see, err := is.scope(auth.See)
+		if c == nil || err == nil && see.All {
+			return c
+		}
+		own := *c
+		own.Pods = nil
+		for _, p := range c.Pods {
+			if see.Has(p.Namespace) {
+				own.Pods = append(own.Pods, p)
+			}
+		}
+		return &own
 	}
 }
 

@@ -3,9 +3,10 @@ package sshd
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/sshark/sshark/sshd/auth"
 )
 
 var (
@@ -17,26 +18,16 @@ var (
 // gate counts connections and bounds them before they cost anything.
 type gate struct {
 	limits Limits
-	now    func() time.Time
+	rate   *auth.Rate
 
 	mu         sync.Mutex
-	buckets    map[netip.Addr]*bucket
 	conns      map[string]*gatedConn // by the client's address and port
 	handshakes int
 	closed     bool
 }
 
-// bucket holds the tokens of one address: one a connection, refilled at Limits.Rate.
-type bucket struct {
-	tokens float64
-	last   time.Time
-}
-
-// maxBuckets bounds how many addresses are remembered.
-const maxBuckets = 4096
-
 func newGate(l Limits, now func() time.Time) *gate {
-	return &gate{limits: l, now: now, buckets: map[netip.Addr]*bucket{}, conns: map[string]*gatedConn{}}
+	return &gate{limits: l, rate: auth.NewRate(l.Rate, l.Burst, now), conns: map[string]*gatedConn{}}
 }
 
 // enter lets a connection in, or says why not. What it returns must be closed.
@@ -46,7 +37,7 @@ func (g *gate) enter(c net.Conn) (net.Conn, error) {
 	switch {
 	case g.closed:
 		return nil, errStopping
-	case !g.take(addrOf(c.RemoteAddr())):
+	case !g.rate.Take(addrOf(c.RemoteAddr())):
 		return nil, errRate
 	case len(g.conns) >= g.limits.Connections:
 		return nil, errConns
@@ -57,43 +48,6 @@ func (g *gate) enter(c net.Conn) (net.Conn, error) {
 	g.conns[gc.key] = gc
 	g.handshakes++
 	return gc, nil
-}
-
-// take takes a token of an address. IPv6 hosts own a /64: it counts as one address.
-func (g *gate) take(a netip.Addr) bool {
-	if a.Is6() {
-		if p, err := a.WithZone("").Prefix(64); err == nil {
-			a = p.Addr()
-		}
-	}
-	now := g.now()
-	b := g.buckets[a]
-	if b == nil {
-		if len(g.buckets) >= maxBuckets {
-			g.forget(now)
-		}
-		b = &bucket{tokens: float64(g.limits.Burst), last: now}
-		g.buckets[a] = b
-	}
-	b.tokens = min(float64(g.limits.Burst), b.tokens+now.Sub(b.last).Seconds()*g.limits.Rate)
-	b.last = now
-	if b.tokens < 1 {
-		return false
-	}
-	b.tokens--
-	return true
-}
-
-// forget drops the buckets that are full again; if none is, all of them.
-func (g *gate) forget(now time.Time) {
-	for a, b := range g.buckets {
-		if b.tokens+now.Sub(b.last).Seconds()*g.limits.Rate >= float64(g.limits.Burst) {
-			delete(g.buckets, a)
-		}
-	}
-	if len(g.buckets) >= maxBuckets {
-		clear(g.buckets)
-	}
 }
 
 // signedIn says that the connection from an address and port did.

@@ -1,13 +1,18 @@
-// Package sshd is the console's SSH server: who has an authorized key gets commands, the
-// screen, and files over SFTP and scp; nobody gets a shell, a forwarded port or an agent.
+// Package sshd is the console's SSH server: who has an authorized key, a certificate of a trusted
+// CA, or a Kubernetes token gets commands, the screen, and files over SFTP and scp; nobody gets a
+// shell, a forwarded port or an agent.
+//
+// Each session asks through a guard, which tells what the policy lets its user see: nothing here
+// asks Options.Source itself.
 //
 // A Server serves one listener once. It ends with the context of Serve: it stops accepting,
 // ends what runs, and closes what is left after Limits.Grace. Everything of one session ends
 // with its channel, also over a connection that is shared with others: a query does not
 // outlive its asker. A panic ends one session.
 //
-// What users are told and what is logged differ: the log has one line for each refused
-// connection and each session, with who, from where, what and how it ended.
+// What users are told and what is logged differ: the audit log (see trail) has a line for each
+// connection and sign-in that was refused, each session, question of a screen and file, with who,
+// from where, what, how much and how it ended.
 package sshd
 
 import (
@@ -15,6 +20,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -25,19 +31,31 @@ import (
 
 	"github.com/sshark/sshark/dissect/filter"
 	"github.com/sshark/sshark/sshd/auth"
+	"github.com/sshark/sshark/sshd/doctor"
 	"github.com/sshark/sshark/worker/query"
 )
 
-// Options of a Server. Listen or Listener, HostKeys, AuthorizedKeys, Source and Log are needed.
+// Options of a Server. Listen or Listener, HostKeys, one of AuthorizedKeys, UserCA and Tokens,
+// Source and Log are needed. Files are read again when they changed.
 type Options struct {
 	Listen         string       // TCP address, such as 127.0.0.1:2222
 	Listener       net.Listener // instead of Listen; a server that New returned closes it
 	HostKeys       []string     // paths of private keys in PEM
 	HostKeyPEM     [][]byte     // or the keys themselves
-	AuthorizedKeys string       // path; read again when it changed
-	Source         query.Source
+	AuthorizedKeys string       // path of the keys that get in, "": none
+	UserCA         string       // path of the CAs whose user certificates get in, "": none
+	Revoked        string       // path of keys and certificates that get in no more (auth.Revocations), "": none
+	Tokens         auth.Tokens  // who asks the cluster whose a token is; nil: tokens do not get in
+	Source         query.Source // of everything: each session gets the part that its user may see
 	Language       *filter.Language
-	Policy         auth.Policy // nil: auth.AllowAll
+	Policy         string       // path of who may do what (auth.ParsePolicy), "": who gets in by a key or certificate may all
+	Reviews        auth.Reviews // asks the cluster's RBAC, where the policy says so; nil: there is none
+	// Audit gets a JSON line for each thing that users did or were refused (see trail); nil: the
+	// lines go to Log.
+	Audit io.Writer
+	// Cluster is what should be captured, for doctor; nil: nobody knows. It returns at once.
+	Cluster  func() *doctor.Cluster
+	Observer Observer // nil: nobody
 	// TUI makes the screen of one session; nil: there is none.
 	TUI     func(ctx context.Context, s *TUISession) (tea.Model, error)
 	Version string
@@ -50,10 +68,11 @@ type Options struct {
 // TUISession is what a screen knows of its session.
 type TUISession struct {
 	User          *auth.User
-	Remote        string   // address of the client
-	View, Filter  string   // of `tui VIEW FILTER`, "" otherwise
-	Term          string   // TERM of the client
-	Environ       []string // TERM, COLORTERM, NO_COLOR, LANG and LC_… as far as the client sent them
+	Source        query.Source // what its user may see: a screen asks no other
+	Remote        string       // address of the client
+	View, Filter  string       // of `tui VIEW FILTER`, "" otherwise
+	Term          string       // TERM of the client
+	Environ       []string     // TERM, COLORTERM, NO_COLOR, LANG and LC_… as far as the client sent them
 	Width, Height int
 	Allow         func(auth.Verb) error
 }

@@ -24,9 +24,8 @@ func (s *Server) screen(next ssh.Handler) ssh.Handler {
 			return
 		}
 		is := of(sess)
-		if err := s.policy.Evaluate(is.user, auth.See); err != nil {
-			tell(sess, "%v", err)
-			_ = sess.Exit(command.ExitRefused)
+		if _, err := is.allowed(auth.See); err != nil {
+			is.refused(err)
 			return
 		}
 		if err := s.runScreen(is.Context(), is, "", ""); err != nil {
@@ -65,15 +64,22 @@ func (s *Server) runScreen(ctx context.Context, is *session, view, filter string
 		}
 	}()
 	model, err := s.o.TUI(ctx, &TUISession{
-		User: is.user, Remote: is.RemoteAddr().String(), View: view, Filter: filter,
+		User: is.user, Source: is.source, Remote: is.RemoteAddr().String(), View: view, Filter: filter,
 		Term: pty.Term, Environ: environ, Width: w, Height: h,
-		Allow: func(v auth.Verb) error { return s.policy.Evaluate(is.user, v) },
+		Allow: func(v auth.Verb) error {
+			_, err := is.scope(v)
+			return err
+		},
 	})
 	if err != nil {
 		is.log.Error("screen", "error", err.Error())
 		return errScreen
 	}
-	keys := newKeyReader(is, s.o.Limits.Idle, func() { cancel(errIdle) })
+	idle := s.o.Limits.Idle
+	if d := time.Duration(is.limit.Idle); d > 0 {
+		idle = min(idle, d)
+	}
+	keys := newKeyReader(is, idle, func() { cancel(errIdle) })
 	defer keys.stop()
 	p := tea.NewProgram(model,
 		tea.WithContext(ctx),

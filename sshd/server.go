@@ -20,8 +20,12 @@ type Server struct {
 	o        Options
 	ln       net.Listener
 	ssh      *ssh.Server
-	keys     *auth.Keys
-	policy   auth.Policy
+	keys     *auth.Keys         // nil: keys do not get in
+	certs    *auth.Certificates // nil: certificates do not get in
+	tokens   *auth.TokenDoor    // nil: tokens do not get in
+	policy   *auth.Authority
+	usage    *usage
+	trail    *trail
 	gate     *gate
 	sessions *tally
 
@@ -35,21 +39,28 @@ var errStopping = errors.New("the server is stopping")
 // New opens the listener, so that what cannot work is known before anybody is told to connect.
 func New(o Options) (*Server, error) {
 	switch {
-	case o.Source == nil, o.Log == nil, o.AuthorizedKeys == "":
-		return nil, errors.New("start ssh server: Source, Log and AuthorizedKeys are needed")
+	case o.Source == nil, o.Log == nil:
+		return nil, errors.New("start ssh server: Source and Log are needed")
+	case o.AuthorizedKeys == "" && o.UserCA == "" && o.Tokens == nil:
+		return nil, errors.New("start ssh server: nobody could get in: want authorized keys, a user CA, or Kubernetes tokens")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Observer == nil {
+		o.Observer = blind{}
 	}
 	o.Limits = o.Limits.withDefaults()
 	signers, err := o.signers()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, keys: auth.NewKeys(o.AuthorizedKeys, o.Log, o.Now), policy: o.Policy, gate: newGate(o.Limits, o.Now), sessions: newTally(o.Limits.Sessions)}
-	if s.policy == nil {
-		s.policy = auth.AllowAll()
+	s := &Server{o: o, usage: newUsage(o.Now), trail: newTrail(o.Audit, o.Log), gate: newGate(o.Limits, o.Now), sessions: newTally(o.Limits.Sessions)}
+	s.policy, err = auth.NewAuthority(auth.AuthorityOptions{Path: o.Policy, Reviews: o.Reviews, Log: o.Log, Now: o.Now})
+	if err != nil {
+		return nil, fmt.Errorf("start ssh server: %w", err)
 	}
+	s.doors()
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
 	s.ssh = &ssh.Server{
 		Version:          "sshark",
@@ -70,6 +81,9 @@ func New(o Options) (*Server, error) {
 		ConnectionFailedCallback: func(c net.Conn, err error) {
 			o.Log.Info("connection", "remote", c.RemoteAddr().String(), "error", err.Error())
 		},
+	}
+	if s.tokens != nil {
+		s.ssh.KeyboardInteractiveHandler = s.token
 	}
 	for _, signer := range signers {
 		s.ssh.AddHostKey(signer)
@@ -136,7 +150,8 @@ func (s *Server) connection(_ ssh.Context, c net.Conn) net.Conn {
 	}
 	g, err := s.gate.enter(c)
 	if err != nil {
-		s.o.Log.Warn("connection refused", "remote", c.RemoteAddr().String(), "error", err.Error())
+		s.o.Observer.ConnectionRefused()
+		s.trail.line("connection refused", append([]slog.Attr{slog.String("remote", c.RemoteAddr().String())}, refusedAttrs(err)...)...)
 		return nil
 	}
 	return g
@@ -146,53 +161,6 @@ func (s *Server) connection(_ ssh.Context, c net.Conn) net.Conn {
 func (s *Server) terminal(ctx ssh.Context, _ ssh.Pty) bool {
 	u, err := userOf(ctx)
 	return err == nil && !u.NoPty
-}
-
-func (s *Server) config(ctx ssh.Context) *gossh.ServerConfig {
-	c := serverConfig()
-	c.AuthLogCallback = func(m gossh.ConnMetadata, method string, err error) {
-		switch {
-		case err == nil:
-			s.gate.signedIn(m.RemoteAddr())
-		case method != "none":
-			s.o.Log.Info("sign-in refused", "login", m.User(), "remote", m.RemoteAddr().String(), "method", method, "client", string(m.ClientVersion()), "error", reason(ctx, err))
-		}
-	}
-	return c
-}
-
-// userKey is where the proven user is kept.
-const userKey = "sshark-user"
-
-// reasonKey is where the reason of a refusal waits for the log.
-type reasonKey struct{}
-
-func reason(ctx ssh.Context, err error) string {
-	if why, ok := ctx.Value(reasonKey{}).(error); ok {
-		return why.Error()
-	}
-	return err.Error()
-}
-
-// publicKey is the one handler for all that signs in with a key. It is called for keys that
-// are only offered too: it decides nothing but what crypto/ssh will tie to the proven key.
-func (s *Server) publicKey(ctx ssh.Context, key ssh.PublicKey) bool {
-	u, err := s.keys.Check(ctx.User(), addrOf(ctx.RemoteAddr()), key)
-	ctx.SetValue(reasonKey{}, err)
-	if err != nil {
-		return false
-	}
-	ctx.Permissions().Permissions = &gossh.Permissions{Extensions: map[string]string{userKey: u.Marshal()}}
-	return true
-}
-
-// userOf is who a session belongs to.
-func userOf(ctx ssh.Context) (*auth.User, error) {
-	p := ctx.Permissions()
-	if p == nil || p.Permissions == nil {
-		return nil, errors.New("the session has no proven user")
-	}
-	return auth.UnmarshalUser(p.Extensions[userKey])
 }
 
 func addrOf(a net.Addr) netip.Addr {
@@ -205,9 +173,4 @@ func addrOf(a net.Addr) netip.Addr {
 // refuseChannel refuses forwarding of every kind.
 func refuseChannel(srv *ssh.Server, conn *gossh.ServerConn, ch gossh.NewChannel, ctx ssh.Context) {
 	_ = ch.Reject(gossh.Prohibited, "this console forwards nothing")
-}
-
-// log is the server's log with who and where.
-func (s *Server) log(u *auth.User, remote string) *slog.Logger {
-	return s.o.Log.With("user", u.Name, "login", u.Login, "key", u.Key, "remote", remote)
 }

@@ -89,10 +89,29 @@ func writeKey(t testing.TB, path string) gossh.Signer {
 	return signer
 }
 
-// start runs a server until the test ends.
+// start runs a server over a source until the test ends.
 func start(t testing.TB, source *sourcetest.Source, change func(*Options)) *console {
 	t.Helper()
-	c := &console{t: t, source: source, log: &lockedBuffer{}}
+	c, o := prepare(t)
+	c.source = source
+	source.Language = language
+	o.Source, o.Language = source, language
+	if change != nil {
+		change(&o)
+	}
+	t.Cleanup(func() { // after the server has ended
+		if n := source.Running(); n != 0 {
+			t.Errorf("%d queries are left", n)
+		}
+	})
+	c.serve(o)
+	return c
+}
+
+// prepare makes the keys of a host, of ada, who gets in, and of eve, who does not.
+func prepare(t testing.TB) (*console, Options) {
+	t.Helper()
+	c := &console{t: t, log: &lockedBuffer{}}
 	// A control socket's path must be short.
 	dir, err := os.MkdirTemp("", "sshd")
 	if err != nil {
@@ -103,43 +122,45 @@ func start(t testing.TB, source *sourcetest.Source, change func(*Options)) *cons
 	writeKey(t, c.file("host"))
 	c.key = writeKey(t, c.file("ada"))
 	writeKey(t, c.file("eve"))
-	line := strings.TrimSpace(string(gossh.MarshalAuthorizedKey(c.key.PublicKey()))) + " ada@laptop\n"
-	if err := os.WriteFile(c.file("authorized_keys"), []byte(line), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	source.Language = language
-	o := Options{
-		Listen: "127.0.0.1:0", HostKeys: []string{c.file("host")}, AuthorizedKeys: c.file("authorized_keys"),
-		Source: source, Language: language, Version: "test", Spool: dir,
-		Log: slog.New(slog.NewJSONHandler(io.MultiWriter(c.log), &slog.HandlerOptions{Level: slog.LevelDebug})),
+	c.write("authorized_keys", strings.TrimSpace(string(gossh.MarshalAuthorizedKey(c.key.PublicKey())))+" ada@laptop\n")
+	return c, Options{
+		Listen: "127.0.0.1:0", HostKeys: []string{c.file("host")}, AuthorizedKeys: c.file("authorized_keys"), Version: "test", Spool: dir,
+		Log: slog.New(slog.NewJSONHandler(c.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now: func() time.Time { return sourcetest.Start.Add(10 * time.Minute) },
 	}
-	if change != nil {
-		change(&o)
+}
+
+// write makes a file in the console's folder.
+func (c *console) write(name, text string) {
+	c.t.Helper()
+	if err := os.WriteFile(c.file(name), []byte(text), 0o600); err != nil {
+		c.t.Fatal(err)
 	}
+}
+
+// serve runs a server until the test ends.
+func (c *console) serve(o Options) {
+	c.t.Helper()
+	var err error
 	if c.server, err = New(o); err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	_, c.port, err = net.SplitHostPort(c.server.Addr().String())
 	if err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- c.server.Serve(ctx) }()
-	t.Cleanup(func() {
+	c.t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
-			t.Errorf("serve: %v", err)
+			c.t.Errorf("serve: %v", err)
 		}
-		if t.Failed() {
-			t.Logf("server's log:\n%s", c.log.String())
-		}
-		if n := source.Running(); n != 0 {
-			t.Errorf("%d queries are left", n)
+		if c.t.Failed() {
+			c.t.Logf("server's log:\n%s", c.log.String())
 		}
 	})
-	return c
 }
 
 func (c *console) file(name string) string { return filepath.Join(c.dir, name) }
@@ -248,7 +269,7 @@ func TestAdmin(t *testing.T) {
 		})
 	}
 	c.logged(`"msg":"session"`)
-	for _, want := range []string{`"user":"ada@laptop"`, `"login":"ops"`, `"kind":"command"`, `"command":"calls --last 5"`, `"status":2`, `"key":"SHA256:`} {
+	for _, want := range []string{`"user":"ada@laptop"`, `"login":"ops"`, `"kind":"command"`, `"what":"calls --last 5"`, `"audit":true`, `"namespaces":["*"]`, `"status":2`, `"key":"SHA256:`} {
 		c.logged(want)
 	}
 }
@@ -500,4 +521,9 @@ func TestBadOptions(t *testing.T) {
 			t.Errorf("options %d: no error", i)
 		}
 	}
+}
+
+// authorized is a key as a line of authorized_keys has it.
+func authorized(key gossh.Signer) string {
+	return strings.TrimSpace(string(gossh.MarshalAuthorizedKey(key.PublicKey())))
 }

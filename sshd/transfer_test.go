@@ -7,12 +7,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/pcapng"
-	"github.com/sshark/sshark/sshd/auth"
 	"github.com/sshark/sshark/sshd/sourcetest"
 	"github.com/sshark/sshark/worker/query"
 )
@@ -111,8 +111,8 @@ func TestSCP(t *testing.T) {
 			}
 		})
 	}
-	c.logged(`"msg":"export"`)
-	c.logged(`"file":"/last/2m.pcapng"`)
+	c.logged(`"msg":"file"`)
+	c.logged(`"what":"/last/2m.pcapng"`)
 }
 
 func TestSCPRecursive(t *testing.T) {
@@ -228,7 +228,10 @@ func TestTransferEnds(t *testing.T) {
 func TestPolicy(t *testing.T) {
 	c := start(t, &sourcetest.Source{Kept: 8}, func(o *Options) {
 		withScreen(o)
-		o.Policy = auth.Policy{{Users: []string{"ada@laptop"}, Verbs: []auth.Verb{auth.See}}}
+		o.Policy = filepath.Join(o.Spool, "policy.yaml")
+		if err := os.WriteFile(o.Policy, []byte("rules: [{users: [ada@laptop], verbs: [see], namespaces: ['*']}]"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	})
 	if r := c.run("calls"); r.status != 0 {
 		t.Errorf("calls: %+v", r)

@@ -49,7 +49,7 @@ func (o *observer) iface(p *pcap.Packet) {
 		clear(o.seen)
 	}
 	o.seen[p.Iface] = true
-	o.w.learn(p.Iface, p.Time)
+	o.w.who.sighted(p.Iface, p.Time)
 }
 
 // mayBeDNS looks for UDP from port 53 or 5353 behind an Ethernet header without tags. Names
@@ -81,7 +81,7 @@ func (o *observer) dns(p *pcap.Packet) {
 	}
 	o.answers = dns.Answers(o.answers[:0], h.Data(p.Data))
 	for _, a := range o.answers {
-		if known := o.w.names.Resolve(netip.AddrPortFrom(a.Addr, 0), p.Time); known != nil && (known.Pod != "" || known.DNS == a.Name) {
+		if known := o.w.names.Resolve(netip.AddrPortFrom(a.Addr, 0), p.Time); known != nil && (known.DNS == "" || known.DNS == a.Name) {
 			continue
 		}
 		o.w.names.Named(a.Addr, a.Name)

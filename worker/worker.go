@@ -1,6 +1,12 @@
 // Package worker is the node agent: it wires the capture to the store, tells the store who is
-// who, and answers questions about both as a query.Source. There is no logic of its own here
-// but the order of things.
+// who, and answers questions about both as a query.Source. Its own are the pods that a hub
+// tells it of (roster), which of them are wanted (Targets), and the addresses that it asks
+// the hub about (peers).
+//
+// In a pod it needs hostPID, so that capture.Processes finds the pods of its node and
+// /proc/1/ns/net is the node's own network, and no credentials of the API. What it keeps never
+// takes more than store.Options.MaxBytes: the volume must have room for that, and is to be
+// larger than that where a limit would evict the pod.
 //
 // A Worker lives from Start to Close. Capture goes on whatever happens to the disk, to those
 // who ask, or to the hub. Its methods are safe for concurrent use.
@@ -27,8 +33,10 @@ import (
 // Options of a worker.
 type Options struct {
 	Node      string
-	Capture   capture.Options // Node, Final and Log are filled in
-	Store     store.Options   // Node, Namer and Log are filled in
+	Version   string          // of the program, for those who ask how the node is
+	Targets   Targets         // which pods are captured; the zero value: all
+	Capture   capture.Options // Node, Name, Target, Final and Log are filled in
+	Store     store.Options   // Node, Namer, Met and Log are filled in
 	Protocols []*dissect.Protocol
 	Language  *filter.Language // of the protocols
 	Log       *slog.Logger     // nil: nothing is logged
@@ -40,26 +48,32 @@ type Worker struct {
 	capture *capture.Capture
 	store   *store.Store
 	names   *identity.Table
+	who     *Who
 	source  *query.Stored
 	cancel  context.CancelFunc
 	tasks   sync.WaitGroup
 	rates   rates
 
-	mu  sync.Mutex
-	err error // why capturing ended, nil: it has not
+	mu    sync.Mutex
+	err   error // why capturing ended, nil: it has not
+	begun bool  // everything that was found was captured at some time
 }
 
 // Start opens the store and begins to capture. Its errors are those of store.Open and
-// capture.Start.
+// capture.Start, and one that says what is wrong with Targets.Labels.
 func Start(o Options) (*Worker, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	w := &Worker{o: o, names: identity.New()}
-	o.Store.Node, o.Store.Log, o.Store.Namer = o.Node, o.Log, w.namer
-	o.Capture.Node, o.Capture.Log = o.Node, o.Log
-	o.Capture.Final = func(i *pcap.Interface, s pcap.Stats) { w.store.SetStats(i, s) }
 	var err error
+	if w.who, err = newWho(w); err != nil {
+		return nil, err
+	}
+	o.Store.Node, o.Store.Log, o.Store.Namer, o.Store.Met = o.Node, o.Log, w.namer, w.who.met
+	o.Capture.Node, o.Capture.Log = o.Node, o.Log
+	o.Capture.Name, o.Capture.Target = w.who.roster.name, w.who.roster.target
+	o.Capture.Final = func(i *pcap.Interface, s pcap.Stats) { w.store.SetStats(i, s) }
 	if w.store, err = store.Open(o.Store); err != nil {
 		return nil, err
 	}
@@ -85,17 +99,36 @@ func Start(o Options) (*Worker, error) {
 // Source answers questions about this node.
 func (w *Worker) Source() query.Source { return w.source }
 
-// Ready says whether the pods were looked for, and every one that was found is captured by now.
+// Who is where a hub tells who is who.
+func (w *Worker) Who() *Who { return w.who }
+
+// Ready says whether it captures: the pods were looked for and are still being looked for, and
+// every one that was found was captured. After that, what is wrong with one pod is said by
+// Nodes and does not make the worker unready; what is wrong with all of them does.
 func (w *Worker) Ready() bool {
-	if !w.capture.Looked() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil || !w.capture.Looked() || w.capture.Problem() != "" {
 		return false
 	}
-	for _, p := range w.capture.Pods() {
+	pods := w.capture.Pods()
+	bad := 0
+	for _, p := range pods {
 		if p.Problem != "" {
-			return false
+			bad++
 		}
 	}
-	return true
+	if bad == 0 {
+		w.begun = true
+	}
+	return bad == 0 || w.begun && bad < len(pods)
+}
+
+// Err says why capturing ended, nil: it goes on.
+func (w *Worker) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
 }
 
 // Close ends the capture, keeps what is under way, and closes the store.
@@ -141,30 +174,32 @@ func (w *Worker) watch(ctx context.Context) {
 // statistics hands the capture's counters to the store, and learns the pods' addresses.
 func (w *Worker) statistics() {
 	now := time.Now().UnixNano()
+	uids, own := map[string]bool{}, map[netip.Addr]bool{}
 	for _, p := range w.capture.Pods() {
+		uids[p.Pod.UID] = true
 		for _, i := range p.Interfaces {
 			w.store.SetStats(i.Interface, i.Stats)
-			w.learn(i.Interface, now)
+			w.who.sighted(i.Interface, now)
+			if p.Pod == (pcap.Pod{}) {
+				continue
+			}
+			for _, a := range i.Interface.Addrs {
+				own[a.Addr().Unmap()] = true
+			}
 		}
 	}
+	w.who.look(uids, own, now)
 	st := w.store.Stats()
 	w.rates.add(now, w.capture.Stats(), st.QueueDrops+st.DiskDrops)
-}
-
-// learn makes an interface's addresses its pod's, or the node's.
-func (w *Worker) learn(i *pcap.Interface, now int64) {
-	id := query.PodIdentity(i.Pod, i.Node)
-	for _, a := range i.Addrs {
-		if addr := a.Addr(); !addr.IsLoopback() && !addr.IsMulticast() && !identity.Equal(w.names.Owner(addr, now).Identity, id) {
-			w.names.Learn(addr, now, identity.Owner{Identity: id})
-		}
-	}
 }
 
 // namer tells the store who an address is, for it to be kept with the packets.
 func (w *Worker) namer(a netip.Addr) (pcap.Name, bool) {
 	now := time.Now().UnixNano()
 	o := w.names.Owner(a, now)
+	if identity.Bare(o.Identity) {
+		return pcap.Name{}, false // its name is yet to come
+	}
 	if o.Identity == nil {
 		o.Identity = w.names.Resolve(netip.AddrPortFrom(a, 0), now) // a DNS name
 	}
@@ -174,7 +209,8 @@ func (w *Worker) namer(a netip.Addr) (pcap.Name, bool) {
 
 // state says how the node is; the store's part is the source's.
 func (w *Worker) state() query.Node {
-	n := query.Node{Name: w.o.Node, State: "capturing", Time: time.Now().UnixNano(), Stats: w.capture.Stats()}
+	n := query.Node{Name: w.o.Node, State: "capturing", Time: time.Now().UnixNano(), Stats: w.capture.Stats(),
+		Version: w.o.Version, Kernel: kernelRelease()}
 	n.PacketRate, n.ByteRate, n.DropRate = w.rates.now()
 	w.mu.Lock()
 	if w.err != nil {
@@ -185,7 +221,7 @@ func (w *Worker) state() query.Node {
 		n.State, n.Problem = "degraded", problem
 	}
 	for _, p := range w.capture.Pods() {
-		s := query.PodState{Pod: p.Pod, Problem: p.Problem, Stats: p.Stats}
+		s := query.PodState{Pod: p.Pod, Off: p.Off, Problem: p.Problem, Stats: p.Stats}
 		for _, i := range p.Interfaces {
 			s.Interfaces = append(s.Interfaces, i.Interface.Name)
 		}

@@ -48,7 +48,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 		fmt.Fprintln(errw, "sshark:", err)
 		return command.ExitFailed
 	}
-	local := []*cobra.Command{upCommand(d), tapCommand(d), demo.Command()}
+	here := []*cobra.Command{upCommand(d), tapCommand(d), demo.Command()}
+	inCluster := []*cobra.Command{workerCommand(d), hubCommand(d), proxyCommand()}
 	asked, rest := args, []string(nil)
 	if len(args) == 2 && args[0] == "help" {
 		asked, rest = args[1:], []string{"--help"}
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 		rest = args[1:]
 	}
 	if len(asked) > 0 {
-		for _, c := range local {
+		for _, c := range slices.Concat(here, inCluster) {
 			if c.Name() == asked[0] {
 				return runLocal(ctx, c, rest, in, out, errw)
 			}
@@ -64,17 +65,22 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 	}
 	status := command.Run(ctx, fileEnv(d, in, out, errw), args)
 	if status == command.ExitOK && (len(args) == 0 || len(args) == 1 && slices.Contains([]string{"help", "-h", "--help"}, args[0])) {
-		helpLocal(out, local)
+		helpLocal(out, here, inCluster)
 	}
 	return status
 }
 
 // helpLocal prints what the help says only here, and not over SSH.
-func helpLocal(out io.Writer, local []*cobra.Command) {
-	fmt.Fprint(out, "\nOn this machine\n")
-	for _, c := range local {
-		if !c.Hidden {
-			fmt.Fprintf(out, "  %-32s %s\n", c.Use, c.Short)
+func helpLocal(out io.Writer, here, inCluster []*cobra.Command) {
+	for _, group := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{{"On this machine", here}, {"In a cluster", inCluster}} {
+		fmt.Fprintf(out, "\n%s\n", group.title)
+		for _, c := range group.commands {
+			if !c.Hidden {
+				fmt.Fprintf(out, "  %-32s %s\n", c.Use, c.Short)
+			}
 		}
 	}
 	fmt.Fprint(out, "\nHere the commands above ask a file: sshark calls --pcap FILE. Over SSH they ask the console: ssh CONSOLE calls.\n")

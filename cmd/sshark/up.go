@@ -16,8 +16,6 @@ import (
 	"syscall"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/colorprofile"
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
@@ -29,8 +27,6 @@ import (
 	"github.com/sshark/sshark/pcap/store"
 	"github.com/sshark/sshark/sshd"
 	"github.com/sshark/sshark/sshd/fleet"
-	"github.com/sshark/sshark/sshd/screen"
-	"github.com/sshark/sshark/tui"
 	"github.com/sshark/sshark/worker"
 	"github.com/sshark/sshark/worker/bpf"
 	"github.com/sshark/sshark/worker/capture"
@@ -41,17 +37,8 @@ import (
 type upOptions struct {
 	listen, state, keys string
 	demo                bool
-	storeMB             int64
-	age                 time.Duration
-	snap                uint32
-	ringMB              int
+	captureOptions
 }
-
-// The store's defaults: enough to look back, and never the last of the disk.
-const (
-	defaultStoreMB = 4096
-	minFree        = 1 << 30
-)
 
 // upCommand is the whole product on this machine: worker and hub in one process.
 func upCommand(d *dialect) *cobra.Command {
@@ -70,10 +57,7 @@ func upCommand(d *dialect) *cobra.Command {
 	f.StringVar(&o.state, "state", "/var/lib/sshark", "`DIR` for the store and the keys")
 	f.StringVar(&o.keys, "authorized-keys", "", "`FILE` with the keys that get in; default: authorized_keys in the state folder, with a key made for you")
 	f.BoolVar(&o.demo, "demo", false, "start a small shop to look at, in network namespaces of its own")
-	f.Int64Var(&o.storeMB, "store-mb", defaultStoreMB, "how many `MB` of packets to keep, the newest ones")
-	f.DurationVar(&o.age, "store-age", 0, "how long to keep packets, an `AGE` like 36h; 0: as long as they fit")
-	f.Uint32Var(&o.snap, "snap", 0, "`BYTES` to keep of each packet; 0: all")
-	f.IntVar(&o.ringMB, "ring-mb", 64, "`MB` of the ring between kernel and worker, a power of two")
+	o.captureOptions.declare(f)
 	return c
 }
 
@@ -88,8 +72,8 @@ func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err 
 	if err != nil {
 		return err
 	}
-	if o.storeMB < 1 {
-		return fmt.Errorf("--store-mb %d: want a number of MB from 1 on", o.storeMB)
+	if err := o.check(); err != nil {
+		return err
 	}
 	keys, err := makeKeys(state, o.keys)
 	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC) {
@@ -106,10 +90,10 @@ func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err 
 	defer listener.Close() // the server's from when it serves; again is no harm
 
 	w, err := worker.Start(worker.Options{
-		Node: nodeName(),
+		Node: nodeName(), Version: versionText(),
 		Capture: capture.Options{RingSize: o.ringMB << 20, SnapLen: o.snap, OwnNamespace: "/proc/self/ns/net",
 			Discover: []capture.Discoverer{capture.Named{Log: log}}, ExcludePorts: []uint16{uint16(listener.Addr().(*net.TCPAddr).Port)}},
-		Store:     store.Options{Dir: filepath.Join(state, "store"), MaxBytes: o.storeMB << 20, MaxAge: o.age, MinFree: minFree},
+		Store:     o.store(filepath.Join(state, "store")),
 		Protocols: d.protocols, Language: d.language, Log: log,
 	})
 	if err != nil {
@@ -127,10 +111,7 @@ func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err 
 	srv, err := sshd.New(sshd.Options{
 		Listener: listener, HostKeys: []string{keys.host}, AuthorizedKeys: keys.authorized,
 		Source: all, Language: d.language, Version: versionText(), Spool: state, Log: log,
-		TUI: func(ctx context.Context, s *sshd.TUISession) (tea.Model, error) {
-			return tui.New(tui.Options{Backend: screen.New(all, d.language), Context: ctx, User: s.User.Name, Host: nodeName(),
-				View: s.View, Filter: s.Filter, Profile: colorprofile.Env(s.Environ)}), nil
-		},
+		TUI: screens(d, nodeName()),
 	})
 	if err != nil {
 		return err
@@ -204,14 +185,6 @@ func inProcess(w *worker.Worker, d *dialect) (*fleet.Node, func(), error) {
 		_ = conn.Close() // nothing is asked any more
 		g.Stop()
 	}, nil
-}
-
-func nodeName() string {
-	name, err := os.Hostname()
-	if err != nil || name == "" {
-		return "localhost"
-	}
-	return name
 }
 
 // consoleKeys are the paths of what the console's doors need.

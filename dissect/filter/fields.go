@@ -56,7 +56,7 @@ func (l *Language) addProtocolField(p *dissect.Protocol, pf *dissect.Field) erro
 	f := l.fields[pf.Name]
 	switch {
 	case f == nil:
-		f = &field{name: pf.Name, kind: kind(pf.Kind), help: pf.Help, example: pf.Example, scope: scopeCall, bound: true}
+		f = &field{name: pf.Name, kind: kind(pf.Kind), help: pf.Help, example: pf.Example, scope: scopeCall, bound: true, said: true}
 		l.add(f)
 	case len(f.impls) == 0:
 		return fmt.Errorf("protocol %s, field %s: every call has a field of that name", p.Name, pf.Name)
@@ -310,7 +310,7 @@ func callFields(add adder) {
 		})
 	add(scopeCall, yes, "error", "the protocol calls it an error", "", func(s *subject) ref.Val { return types.Bool(s.call.Error) })
 	add(scopeCall, yes, "incomplete", "bytes of it are missing", "", func(s *subject) ref.Val { return types.Bool(s.call.Incomplete) })
-	add(scopeCall, str, "summary", "what was asked, in one line", `"GET /cart"`, summary)
+	add(scopeCall, str, "summary", "what was asked, in one line", `"GET /cart"`, summary).said = true
 	add(scopeCall, num, "size", "bytes of request and response on the wire", "1000",
 		func(s *subject) ref.Val { return number(s.call.RequestSize + s.call.ResponseSize) })
 	add(scopeBody, kindBody, "body", "the bodies of request and response: true of either", "", func(s *subject) ref.Val {
@@ -319,10 +319,10 @@ func callFields(add adder) {
 			return nil
 		}
 		return b
-	})
+	}).said = true
 	for part, n := range []string{"request.body", "response.body"} {
 		add(scopeBody, str, n, "body of the "+n[:strings.IndexByte(n, '.')]+", decoded", `"pong"`,
-			func(s *subject) ref.Val { return text(string(data(s.call.Message, part))) })
+			func(s *subject) ref.Val { return text(string(data(s.call.Message, part))) }).said = true
 	}
 }
 

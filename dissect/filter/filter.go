@@ -33,6 +33,7 @@ type Filter struct {
 	program  cel.Program // nil: matches everything
 	now      types.Timestamp
 	reads    [scopeBody + 1]bool
+	said     string // the first by name of the fields it reads that were said
 	directed bool
 	detected bool
 	pool     sync.Pool // of *subject
@@ -62,6 +63,9 @@ func (l *Language) Compile(src string) (*Filter, error) {
 			f.reads[fl.scope] = true
 			f.directed = f.directed || fl.directed
 			f.detected = f.detected || fl.detected
+			if fl.said && (f.said == "" || fl.name < f.said) {
+				f.said = fl.name
+			}
 		}
 	}
 	opts := []cel.ProgramOption{
@@ -241,6 +245,11 @@ func (f *Filter) Calls() bool {
 // Detects says whether a flow's protocol must be known to judge the flow: MatchFlow then wants
 // flows that went through detection.
 func (f *Filter) Detects() bool { return f.detected || f.reads[scopeDetect] }
+
+// Payload names a field that the filter reads of what was said: one of a protocol, the summary,
+// a body; "" if it asks for nothing but who spoke when, over which protocol, how long it took,
+// how much it was and whether it was an error.
+func (f *Filter) Payload() string { return f.said }
 
 // Flows says whether the filter reads what only whole flows have (flow, flow_state, …), which
 // no call can match by.

@@ -195,7 +195,7 @@ func (l *Language) addKFL(k *kflField, protocols []*dissect.Protocol) error {
 	if f.kind != k.kind {
 		return fmt.Errorf("protocol %s, field %s: its kind is not that of KFL2", f.owners[0], k.name)
 	}
-	f.zero = k.zero
+	f.zero, f.said = k.zero, true
 	owners := strings.Fields(k.owner)
 	if len(f.owners) == 0 {
 		f.owners = owners

@@ -112,6 +112,7 @@ type field struct {
 	example  string
 	scope    scope
 	directed bool     // it differs when the ends are exchanged
+	said     bool     // it is something that was said, not who spoke when and how it ended
 	detected bool     // it is of a flow, but needs its protocol
 	owners   []string // protocols that have it, for help
 	zero     value    // nil: that of the kind

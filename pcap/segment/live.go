@@ -97,6 +97,7 @@ type Live struct {
 	pool  *Pool
 	table *Table
 	namer func(netip.Addr) (pcap.Name, bool)
+	met   func(flow.Key, flow.Opener)
 	full  func(*Live, *Buffer) // takes a full buffer to the flusher; does not block
 
 	mu      sync.RWMutex
@@ -120,6 +121,7 @@ type LiveOptions struct {
 	Table   *Table
 	Builder *Builder // empty
 	Namer   func(netip.Addr) (pcap.Name, bool)
+	Met     func(flow.Key, flow.Opener) // is told of each flow before its addresses are named
 	Full    func(*Live, *Buffer)
 	Section pcapng.Section
 }
@@ -136,7 +138,7 @@ func NewLive(seq uint64, first int64, o LiveOptions) *Live {
 	if buf == nil {
 		return nil
 	}
-	l := &Live{Seq: seq, Base: FileName(seq, first), fs: o.FS, dir: o.Dir, pool: o.Pool, table: o.Table, namer: o.Namer,
+	l := &Live{Seq: seq, Base: FileName(seq, first), fs: o.FS, dir: o.Dir, pool: o.Pool, table: o.Table, namer: o.Namer, met: o.Met,
 		full: o.Full, b: o.Builder, bufs: []*Buffer{buf}, named: map[netip.Addr]struct{}{}}
 	o.Section.Comment = segmentComment + fmt.Sprint(Version)
 	buf.n = len(pcapng.AppendSection(buf.data[:0], o.Section))
@@ -262,6 +264,9 @@ func (l *Live) Append(src *Source, p *pcap.Packet, h *flow.Header) *Entry {
 
 // introduce writes what stands before a flow's first packet in the segment.
 func (l *Live) introduce(h *flow.Header, e *Entry, as how) {
+	if l.met != nil && h.Key != (flow.Key{}) {
+		l.met(h.Key, e.Opener)
+	}
 	if l.namer != nil && h.Key != (flow.Key{}) {
 		for d := range flow.Dir(2) {
 			addr := h.Key.Addr(d).Addr()

@@ -132,7 +132,7 @@ func (s *Store) begin(first, now int64) bool {
 	}
 	b := s.builder()
 	l := segment.NewLive(s.seq, first, segment.LiveOptions{FS: s.o.FS, Dir: s.o.Dir, Pool: s.pool, Table: s.table,
-		Builder: b, Namer: s.name, Full: s.handOver,
+		Builder: b, Namer: s.name, Met: s.o.Met, Full: s.handOver,
 		Section: pcapng.Section{Application: "sshark", OS: "Linux", Node: s.o.Node}})
 	if l == nil {
 		s.mu.Lock()
@@ -230,14 +230,18 @@ func (s *Store) name(a netip.Addr) (n pcap.Name, ok bool) {
 }
 
 // SetName says what an address is called from now on. It is kept with the packets, in this
-// segment and in those that follow.
+// segment and in those that follow. Without names, those that follow do not have it.
 func (s *Store) SetName(n pcap.Name) {
 	n.Addr = n.Addr.Unmap().WithZone("")
-	if !n.Addr.IsValid() || len(n.Names) == 0 {
+	if !n.Addr.IsValid() {
 		return
 	}
 	s.ap.Lock()
 	defer s.ap.Unlock()
+	if len(n.Names) == 0 {
+		delete(s.names, n.Addr)
+		return
+	}
 	if len(s.names) >= maxNames {
 		for a := range s.names { // any one: it is asked for again when it is seen
 			delete(s.names, a)

@@ -82,11 +82,12 @@ func (s *Store) do(j job) {
 	}
 }
 
-// try writes; a full disk is given room by deleting the oldest.
+// try writes; a full disk is given room by deleting the oldest, but for what is the store's in
+// any case: others may take the room at once.
 func (s *Store) try(e *entry, write func() error) error {
 	err := write()
 	for errors.Is(err, syscall.ENOSPC) {
-		old := s.oldest()
+		old := s.spare()
 		if old == nil {
 			break
 		}
@@ -99,12 +100,7 @@ func (s *Store) try(e *entry, write func() error) error {
 		s.pool.Wake() // Append may wait for a buffer that will not come
 		return err
 	}
-	s.mu.Lock()
-	low := s.lowSpace
-	s.mu.Unlock()
-	if !low {
-		s.setTrouble("")
-	}
+	s.setTrouble("")
 	return nil
 }
 

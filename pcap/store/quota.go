@@ -32,29 +32,50 @@ func (s *Store) take() *entry {
 	return nil
 }
 
-func (s *Store) oldest() *entry {
+// spare removes the oldest segment from the list if more is used than half of the share.
+func (s *Store) spare() *entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.used() <= s.share()/2 {
+		return nil
+	}
 	return s.take()
+}
+
+// share is what the store takes of a disk that others fill up: a quarter of its quota, or a
+// few segments without one. MaxBytes is at least 8 segments.
+func (s *Store) share() int64 {
+	if s.o.MaxBytes > 0 {
+		return s.o.MaxBytes / 4
+	}
+	return 8 * s.o.SegmentBytes
+}
+
+// limit is how much may be used now, 0: no bound; with mu held.
+func (s *Store) limit() int64 {
+	if s.low != "" {
+		return s.share()
+	}
+	return s.o.MaxBytes
 }
 
 // makeRoom asks for the oldest segments to be deleted until there is room for another. The
 // flusher deletes them before it writes anything of the new one.
 func (s *Store) makeRoom() bool {
 	s.mu.Lock()
-	low := s.lowSpace
-	for !low && s.o.MaxBytes > 0 && s.used()+s.o.SegmentBytes > s.o.MaxBytes {
+	limit := s.limit()
+	for limit > 0 && s.used()+s.o.SegmentBytes > limit {
 		e := s.take()
 		if e == nil {
 			used := s.used()
 			s.mu.Unlock()
-			s.setTrouble(fmt.Sprintf("the quota of %d bytes is used up (%d) by segments that are being read or written", s.o.MaxBytes, used))
+			s.setTrouble(fmt.Sprintf("the quota of %d bytes is used up (%d) by segments that are being read or written", limit, used))
 			return false
 		}
 		s.jobs <- job{kind: removeSegment, e: e}
 	}
 	s.mu.Unlock()
-	return !low
+	return true
 }
 
 // tidy deletes what is too old, and makes room on a disk that fills up.
@@ -89,37 +110,44 @@ func (s *Store) tidy() {
 		s.mu.Lock()
 	}
 	s.mu.Unlock()
-	if s.o.MinFree <= 0 {
-		return
+	if s.o.MinFree > 0 {
+		s.leaveFree()
 	}
+}
+
+// leaveFree deletes the oldest until MinFree is free on the disk, or only the store's share is
+// left: what others put on the disk does not take that away.
+func (s *Store) leaveFree() {
 	for {
 		free, err := s.o.FS.Free(s.o.Dir)
 		if err != nil {
 			s.o.Log.Warn("free space is not known", "store", s.o.Dir, "error", err)
 			return
 		}
-		low := int64(free) < s.o.MinFree
-		if low {
-			if e := s.oldest(); e != nil {
-				s.remove(e)
-				continue
-			}
+		low := ""
+		if int64(free) < s.o.MinFree {
+			low = fmt.Sprintf("%d bytes are free on the disk of %s, and %d are to stay free: until then no more than %d bytes of packets are kept",
+				free, s.o.Dir, s.o.MinFree, s.share())
 		}
 		s.mu.Lock()
-		was := s.lowSpace
-		s.lowSpace = low
-		s.mu.Unlock()
-		if low {
-			s.setTrouble(fmt.Sprintf("%d bytes are free on the disk of %s, and %d are to stay free", free, s.o.Dir, s.o.MinFree))
-			// The open segment ends here; its bytes are the first to go.
-			if s.ap.TryLock() {
-				s.finish()
-				s.ap.Unlock()
-			}
-		} else if was {
-			s.setTrouble("")
+		was := s.low
+		s.low = low
+		var e *entry
+		if low != "" && s.used() > s.share() {
+			e = s.take()
 		}
-		return
+		s.mu.Unlock()
+		switch {
+		case low != "" && was == "":
+			s.o.Log.Warn("the disk fills up", "store", s.o.Dir, "reason", low)
+		case low == "" && was != "":
+			s.o.Log.Info("the disk has room again", "store", s.o.Dir)
+			s.setTrouble("") // what failed is tried again with the next packet
+		}
+		if e == nil {
+			return
+		}
+		s.remove(e)
 	}
 }
 

@@ -5,8 +5,10 @@
 //
 // A packet is findable as soon as the Append that took it returns, and on the disk within
 // SyncEvery. After a crash all that was synced is there. The folder never takes more than
-// MaxBytes, nothing in it is older than MaxAge, and MinFree bytes stay free on the disk; the
-// segments that are being read are not deleted, and not the one being written.
+// MaxBytes, nothing in it is older than MaxAge, and MinFree bytes stay free on the disk, but
+// for a quarter of MaxBytes (eight segments without that): so much is kept of the newest
+// packets also while others fill the disk. The segments that are being read are not deleted,
+// and not the one being written.
 //
 // Nothing that happens to the disk makes Append fail or wait: what cannot be kept is counted,
 // by interface, reported by the next packet of the interface that is kept (epb_dropcount),
@@ -37,6 +39,7 @@ import (
 	"time"
 
 	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/flow"
 	"github.com/sshark/sshark/pcap/pcapng"
 	"github.com/sshark/sshark/pcap/segment"
 )
@@ -48,7 +51,7 @@ type Options struct {
 
 	MaxBytes     int64         // of segments and indexes; 0: no bound
 	MaxAge       time.Duration // 0: no bound
-	MinFree      int64         // bytes to leave free on the disk
+	MinFree      int64         // bytes to leave free on the disk; see the package comment
 	SegmentBytes int64         // of one segment and its index; 0: 128 MiB, or less if MaxBytes is small
 	SegmentAge   time.Duration // a segment is completed after this; 0: 10 minutes
 	SyncEvery    time.Duration // 0: 1 second
@@ -59,6 +62,9 @@ type Options struct {
 	// Namer is asked once for each address of a segment, before its first packet is kept. It
 	// is called from Append: it must not block.
 	Namer func(netip.Addr) (pcap.Name, bool)
+	// Met is told of each flow when it is new in a segment, with who opened it as far as is
+	// known, before its addresses are named. It is called from Append: it must not block.
+	Met func(flow.Key, flow.Opener)
 
 	FS    segment.FS
 	Clock Clock
@@ -136,7 +142,7 @@ type Store struct {
 	problems []string // of the files, found at Open or later
 	trouble  string   // with the disk, now
 	other    int64    // bytes of files that are set aside
-	lowSpace bool
+	low      string   // why less than the quota is kept, "": nothing
 
 	limbo      []limbo            // the flusher's
 	builders   []*segment.Builder // to be used again
@@ -305,8 +311,10 @@ func (s *Store) Stats() Stats {
 			live = append(live, e.live)
 		}
 	}
-	if s.trouble != "" {
-		st.Problems = append(st.Problems, s.trouble)
+	for _, p := range [...]string{s.trouble, s.low} {
+		if p != "" {
+			st.Problems = append(st.Problems, p)
+		}
 	}
 	st.Problems = append(st.Problems, s.problems...)
 	s.mu.Unlock()

@@ -326,21 +326,52 @@ func TestAge(t *testing.T) {
 }
 
 func TestMinFree(t *testing.T) {
-	r := newRig(t, Options{MinFree: 1000, SegmentBytes: 64 << 10, Wait: true})
-	r.add(traffic(0, 1000))
-	r.fs.SetFree(10)
-	r.tick(time.Second)
-	r.tick(2 * time.Second)
-	r.add(traffic(1000, 10))
-	r.problem("10 bytes are free")
-	if st := r.Stats(); st.DiskDrops != 10 || st.Segments != 0 {
-		t.Errorf("stats: %+v", st)
-	}
-	r.fs.SetFree(1 << 40)
-	r.tick(2 * time.Second)
-	r.add(traffic(1010, 10))
-	if st := r.Stats(); st.DiskDrops != 10 || len(st.Problems) != 0 || len(r.all()) != 10 {
-		t.Errorf("stats: %+v", st)
+	const segment = 64 << 10
+	for name, c := range map[string]struct {
+		quota int64
+		share int64
+	}{
+		"quota":    {64 * segment, 16 * segment},
+		"no quota": {0, 8 * segment},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, Options{MaxBytes: c.quota, MinFree: 1000, SegmentBytes: segment, Wait: true})
+			n := 0
+			fill := func(packets int) {
+				for range packets / 100 { // a segment and a half
+					r.add(traffic(n, 100))
+					n += 100
+					if err := r.Sync(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			fill(4500)
+			before := r.Stats()
+			if before.Used < 2*c.share {
+				t.Fatalf("%d bytes before the disk is full, too few for the test", before.Used)
+			}
+			// Others fill the disk: the newest packets stay, and new ones are kept.
+			r.fs.SetFree(10)
+			r.tick(time.Second)
+			r.problem("10 bytes are free")
+			if st := r.Stats(); st.Used > c.share || st.Used < c.share/2 || st.Newest != before.Newest {
+				t.Errorf("%+v, want at most %d bytes and a good part of them", st, c.share)
+			}
+			fill(4500)
+			got := r.all()
+			st := r.Stats()
+			if st.Used > c.share || st.Used < c.share/2 || st.DiskDrops != 0 || got[len(got)-1].Time != traffic(n-1, 1)[0].Time {
+				t.Errorf("%+v, want at most %d bytes and the newest packets", st, c.share)
+			}
+			// There is room again.
+			r.fs.SetFree(1 << 40)
+			r.tick(time.Second)
+			fill(4500)
+			if st := r.Stats(); st.Used < 2*c.share || st.DiskDrops != 0 || len(st.Problems) != 0 {
+				t.Errorf("%+v, want more than %d bytes", st, c.share)
+			}
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,6 +61,13 @@ func TestKeys(t *testing.T) {
 		{"bad expiry", line(t, `expiry-time="soon"`, 1, "ada"), home, ErrUnknownKey, ""},
 		{"forced command", line(t, `command="/bin/true"`, 1, "ada"), home, ErrUnknownKey, ""},
 		{"authority", line(t, `cert-authority`, 1, "ada"), home, ErrUnknownKey, ""},
+		{"named by an option", line(t, `environment="SSHARK_USER=ada",environment="LANG=C"`, 1, "somebody"), home, nil, "ada"},
+		{"empty name", line(t, `environment="SSHARK_USER="`, 1, "ada"), home, ErrUnknownKey, ""},
+		{"a name of Kubernetes", line(t, `environment="SSHARK_USER=system:admin"`, 1, "ada"), home, ErrUnknownKey, ""},
+		{"a comment of Kubernetes", line(t, ``, 1, "system:admin"), home, ErrUnknownKey, ""},
+		{"a group of Kubernetes", line(t, `environment="SSHARK_GROUPS=dev,system:masters"`, 1, "ada"), home, ErrUnknownKey, ""},
+		{"an empty group", line(t, `environment="SSHARK_GROUPS=dev,,ops"`, 1, "ada"), home, ErrUnknownKey, ""},
+		{"misspelt", line(t, `environment="SSHARK_GROUP=dev"`, 1, "ada"), home, ErrUnknownKey, ""},
 		{"unknown option", line(t, `frobnicate`, 1, "ada"), home, ErrUnknownKey, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -67,12 +75,12 @@ func TestKeys(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tt.file), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			k := NewKeys(path, slog.New(slog.DiscardHandler), func() time.Time { return now })
+			k := NewKeys(path, nil, slog.New(slog.DiscardHandler), func() time.Time { return now })
 			u, err := k.Check("root", tt.from, newKey(t, 1))
 			if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
 				t.Fatalf("error %v, want %v", err, tt.want)
 			}
-			if err == nil && (u.Name != tt.user || u.Login != "root" || u.Method != "key") {
+			if err == nil && (u.Name != tt.user || u.Login != "root" || u.Method != ByKey) {
 				t.Errorf("%+v", u)
 			}
 			if (u == nil) != (err != nil) {
@@ -84,7 +92,7 @@ func TestKeys(t *testing.T) {
 
 func TestKeysChange(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "authorized_keys")
-	k := NewKeys(path, slog.New(slog.DiscardHandler), time.Now)
+	k := NewKeys(path, nil, slog.New(slog.DiscardHandler), time.Now)
 	check := func(want error) {
 		t.Helper()
 		if _, err := k.Check("x", netip.Addr{}, newKey(t, 1)); !errors.Is(err, want) {
@@ -110,52 +118,31 @@ func TestKeysChange(t *testing.T) {
 	check(ErrUnknownKey)
 }
 
+func TestGroupsOfKeys(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "authorized_keys")
+	text := line(t, `environment="SSHARK_GROUPS=dev, ops",environment="SSHARK_GROUPS=dev,sre"`, 1, "ada")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	u, err := NewKeys(path, nil, slog.New(slog.DiscardHandler), time.Now).Check("x", netip.Addr{}, newKey(t, 1))
+	if err != nil || !slices.Equal(u.Groups, []string{"dev", "ops", "sre"}) {
+		t.Errorf("%+v %v", u, err)
+	}
+}
+
 func TestCertificatesAreNoKeys(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "authorized_keys")
 	if err := os.WriteFile(path, []byte(line(t, "", 1, "ada")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	k := NewKeys(path, slog.New(slog.DiscardHandler), time.Now)
-	if _, err := k.Check("x", netip.Addr{}, &ssh.Certificate{Key: newKey(t, 1)}); !errors.Is(err, ErrNotAKey) {
+	k := NewKeys(path, nil, slog.New(slog.DiscardHandler), time.Now)
+	if _, err := k.Check("x", netip.Addr{}, &ssh.Certificate{Key: newKey(t, 1)}); !errors.Is(err, ErrCertificate) {
 		t.Error(err)
 	}
 }
 
-func TestEvaluate(t *testing.T) {
-	ada := &User{Name: "ada", Groups: []string{"dev"}}
-	for _, tt := range []struct {
-		name   string
-		policy Policy
-		user   *User
-		verb   Verb
-		want   error
-	}{
-		{"all", AllowAll(), ada, Export, nil},
-		{"nobody", AllowAll(), nil, See, ErrNobody},
-		{"no name", AllowAll(), &User{}, See, ErrNobody},
-		{"no rules", nil, ada, See, ErrNoRule},
-		{"by name", Policy{{Users: []string{"ada"}, Verbs: []Verb{See}}}, ada, See, nil},
-		{"another verb", Policy{{Users: []string{"ada"}, Verbs: []Verb{See}}}, ada, Export, ErrNoRule},
-		{"another name", Policy{{Users: []string{"eve"}, Verbs: Verbs()}}, ada, See, ErrNoRule},
-		{"by group", Policy{{Groups: []string{"ops"}, Verbs: Verbs()}, {Groups: []string{"dev"}, Verbs: Verbs()}}, ada, Export, nil},
-		{"another group", Policy{{Groups: []string{"ops"}, Verbs: Verbs()}}, ada, See, ErrNoRule},
-		{"a name is no group", Policy{{Groups: []string{"ada"}, Verbs: Verbs()}}, ada, See, ErrNoRule},
-		{"rule without verbs", Policy{{Users: []string{"*"}}}, ada, See, ErrNoRule},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			err := tt.policy.Evaluate(tt.user, tt.verb)
-			if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
-				t.Errorf("got %v, want %v", err, tt.want)
-			}
-			if err != nil && !errors.Is(err, ErrRefused) {
-				t.Error("a refusal is not ErrRefused")
-			}
-		})
-	}
-}
-
 func TestUserCarried(t *testing.T) {
-	u := &User{Name: "a\"d\x00a", Login: "root", Method: "key", Key: "SHA256:x", NoPty: true}
+	u := &User{Name: "a\"d\x00a", Login: "root", Method: ByKey, Key: "SHA256:x", NoPty: true}
 	got, err := UnmarshalUser(u.Marshal())
 	if err != nil || got.Name != u.Name || got.Key != u.Key || !got.NoPty {
 		t.Errorf("%+v %v", got, err)

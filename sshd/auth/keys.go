@@ -1,14 +1,11 @@
 package auth
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"net/netip"
-	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,26 +19,24 @@ const maxKeysFile = 4 << 20
 // Keys is an authorized_keys file (sshd(8), "AUTHORIZED_KEYS FILE FORMAT"). Options that only
 // forbid what is never offered here are accepted; from=, expiry-time=, no-pty and restrict are
 // obeyed; a key with any other option does not get in, since the option was meant to limit it.
+//
+// Who holds a key is its comment, or what its options say, in a form that is legal everywhere:
+//
+//	environment="SSHARK_USER=ada",environment="SSHARK_GROUPS=dev,ops" ssh-ed25519 AAAA… ada@laptop
 type Keys struct {
-	path string
-	now  func() time.Time
-	log  *slog.Logger
+	revoked *Revocations // nil: none
+	now     func() time.Time
+	log     *slog.Logger
 
-	mu    sync.Mutex
-	stamp fileStamp
-	keys  map[string]*entry // by the key's wire form
-}
-
-// fileStamp tells whether a file changed.
-type fileStamp struct {
-	mod  time.Time
-	size int64
-	ok   bool
+	mu   sync.Mutex
+	file file
+	keys map[string]*entry // by the key's wire form
 }
 
 // entry is one line of the file.
 type entry struct {
-	comment string
+	name    string
+	groups  []string
 	from    []pattern
 	expires time.Time
 	noPty   bool
@@ -54,20 +49,23 @@ type pattern struct {
 }
 
 // NewKeys uses the file at path. A file that is missing lets nobody in, and is looked for
-// again at each attempt.
-func NewKeys(path string, log *slog.Logger, now func() time.Time) *Keys {
-	return &Keys{path: path, now: now, log: log}
+// again at each attempt. revoked may be nil.
+func NewKeys(path string, revoked *Revocations, log *slog.Logger, now func() time.Time) *Keys {
+	return &Keys{revoked: revoked, now: now, log: log, file: file{path: path, max: maxKeysFile, now: now}}
 }
 
 // Check says who holds a key that comes from an address. It is called for keys that are only
 // offered too: what it returns counts when the key was proven.
 func (k *Keys) Check(login string, from netip.Addr, key ssh.PublicKey) (*User, error) {
 	if _, ok := key.(*ssh.Certificate); ok {
-		return nil, ErrNotAKey
+		return nil, ErrCertificate // it proves nothing here but that its key is held
 	}
 	e := k.lookup(key)
 	if e == nil {
 		return nil, ErrUnknownKey
+	}
+	if k.revoked.key(key) {
+		return nil, ErrRevoked
 	}
 	if !e.expires.IsZero() && !k.now().Before(e.expires) {
 		return nil, ErrExpired
@@ -75,7 +73,7 @@ func (k *Keys) Check(login string, from netip.Addr, key ssh.PublicKey) (*User, e
 	if !allowed(e.from, from.Unmap()) {
 		return nil, ErrAddress
 	}
-	u := &User{Name: e.comment, Login: login, Method: "key", Key: ssh.FingerprintSHA256(key), NoPty: e.noPty}
+	u := &User{Name: e.name, Login: login, Method: ByKey, Key: ssh.FingerprintSHA256(key), Groups: e.groups, NoPty: e.noPty}
 	if u.Name == "" {
 		u.Name = u.Key
 	}
@@ -102,75 +100,44 @@ func allowed(from []pattern, a netip.Addr) bool {
 func (k *Keys) lookup(key ssh.PublicKey) *entry {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var now fileStamp
-	st, err := os.Stat(k.path)
-	if err == nil {
-		now = fileStamp{st.ModTime(), st.Size(), true}
-	}
-	// A file that was written in the last two seconds may change again within one tick of
-	// its file system's clock.
-	fresh := now.ok && k.now().Sub(now.mod) < 2*time.Second
-	if k.keys == nil || now != k.stamp || fresh {
-		k.read(err)
-		k.stamp = now
+	switch b, changed, err := k.file.load(); {
+	case !changed:
+	case err != nil:
+		k.keys = nil
+		k.log.Warn("authorized keys cannot be read: no key gets in", "file", k.file.path, "error", err)
+	default:
+		keys, bad := parseKeys(b)
+		for _, err := range bad {
+			k.log.Warn("line of authorized keys is left out", "file", k.file.path, "error", err)
+		}
+		k.keys = keys
 	}
 	return k.keys[string(key.Marshal())]
-}
-
-// read fills the table. What cannot be read lets nobody in.
-func (k *Keys) read(statErr error) {
-	first := k.keys == nil
-	k.keys = map[string]*entry{}
-	if statErr != nil {
-		if !errors.Is(statErr, fs.ErrNotExist) || first || k.stamp.ok {
-			k.log.Warn("authorized keys cannot be read: nobody gets in", "file", k.path, "error", statErr)
-		}
-		return
-	}
-	f, err := os.Open(k.path)
-	if err != nil {
-		k.log.Warn("authorized keys cannot be read: nobody gets in", "file", k.path, "error", err)
-		return
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxKeysFile+1))
-	if err != nil || len(b) > maxKeysFile {
-		k.log.Warn("authorized keys cannot be read: nobody gets in", "file", k.path, "error", err, "bytes", len(b))
-		return
-	}
-	keys, bad := parseKeys(b)
-	for _, err := range bad {
-		k.log.Warn("line of authorized keys is left out", "file", k.path, "error", err)
-	}
-	k.keys = keys
 }
 
 // parseKeys reads a file's lines; bad holds what is wrong with those that are left out.
 func parseKeys(b []byte) (keys map[string]*entry, bad []error) {
 	keys = map[string]*entry{}
-	for n := 1; len(b) > 0; n++ {
-		line := b
-		if i := bytes.IndexByte(b, '\n'); i >= 0 {
-			line, b = b[:i], b[i+1:]
-		} else {
-			b = nil
-		}
-		line = bytes.TrimSpace(line)
-		if len(line) == 0 || line[0] == '#' {
-			continue
-		}
+	eachLine(b, func(n int, line []byte) {
 		key, comment, options, _, err := ssh.ParseAuthorizedKey(line)
 		if err != nil {
 			bad = append(bad, fmt.Errorf("line %d: %w", n, err))
-			continue
+			return
 		}
-		e := &entry{comment: comment}
+		e := &entry{}
 		if err := e.options(options); err != nil {
 			bad = append(bad, fmt.Errorf("line %d: %w", n, err))
-			continue
+			return
+		}
+		if e.name == "" && comment != "" {
+			if err := checkOwn(comment); err != nil {
+				bad = append(bad, fmt.Errorf("line %d: comment: %w", n, err))
+				return
+			}
+			e.name = comment
 		}
 		keys[string(key.Marshal())] = e
-	}
+	})
 	return keys, bad
 }
 
@@ -198,11 +165,43 @@ func (e *entry) options(options []string) error {
 				return err
 			}
 			e.expires = t
+		case "environment":
+			if err := e.environment(value); err != nil {
+				return err
+			}
 		case "cert-authority":
-			return errors.New("certificate authorities are not accepted")
+			return errors.New("a certificate authority belongs into the file of CAs, not here")
 		default:
 			return fmt.Errorf("option %s is not known here: the key does not get in, since it was meant to limit it", name)
 		}
+	}
+	return nil
+}
+
+// environment takes the variables that say who holds a key. Others set nothing here.
+func (e *entry) environment(value string) error {
+	name, value, _ := strings.Cut(value, "=")
+	switch {
+	case name == "SSHARK_USER":
+		if err := checkOwn(value); err != nil {
+			return fmt.Errorf("SSHARK_USER: %w", err)
+		}
+		e.name = value
+	case name == "SSHARK_GROUPS":
+		for _, g := range strings.Split(value, ",") {
+			g = strings.TrimSpace(g)
+			if err := checkOwn(g); err != nil {
+				return fmt.Errorf("SSHARK_GROUPS: %w", err)
+			}
+			if !slices.Contains(e.groups, g) {
+				e.groups = append(e.groups, g)
+			}
+		}
+		if len(e.groups) > maxGroups {
+			return fmt.Errorf("SSHARK_GROUPS: more than %d groups", maxGroups)
+		}
+	case strings.HasPrefix(name, "SSHARK_"):
+		return fmt.Errorf("environment %s is not known here: want SSHARK_USER or SSHARK_GROUPS", name)
 	}
 	return nil
 }

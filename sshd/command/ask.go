@@ -69,7 +69,7 @@ func (q *question) ask(e *Env, args []string, verb auth.Verb, cut bool) (*asked,
 		return nil, func() {}, err
 	}
 	if a.Follow {
-		return a, e.watchNodes(), nil // never a file
+		a.Notice = e.notice // never a file
 	}
 	return a, done, nil
 }

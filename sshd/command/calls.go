@@ -72,6 +72,9 @@ func (e *Env) concluded(a *asked, r *query.Report, err error, p printer, what st
 	if ferr := p.finish(); err == nil {
 		err = ferr
 	}
+	if e.Told != nil {
+		e.Told(p.count())
+	}
 	if err != nil && r != nil && !errors.Is(err, errGone) {
 		// The report says what else is missing; the error (or Ctrl-C) is what ends the command.
 		_ = e.retell(&asked{Request: query.Request{Follow: true}}, r, p.count(), what)
@@ -158,7 +161,7 @@ func newCallPrinter(e *Env, l *look, color bool, a *asked) *callPrinter {
 		{title: "LATENCY", min: 7, max: 10, right: true},
 	}
 	if l.output == formatWide {
-		columns = append(columns, column{title: "NODE", max: 30}, column{title: "STREAM", max: 13})
+		columns = append(columns, column{title: "NETWORK", min: 7, max: 10, right: true}, column{title: "NODE", max: 30}, column{title: "STREAM", max: 13})
 	}
 	return &callPrinter{lines: e.lines(l, color, a.Follow, columns)}
 }
@@ -201,9 +204,19 @@ func (p *callPrinter) row(c *dissect.Call) error {
 		{latency, normal},
 	}
 	if p.look.output == formatWide {
-		cells = append(cells, cell{printable(c.Flow.Node), dim}, cell{c.Flow.ID.String(), dim})
+		cells = append(cells, cell{networkText(c), normal}, cell{printable(c.Flow.Node), dim}, cell{c.Flow.ID.String(), dim})
 	}
 	return p.table.row(cells...)
+}
+
+// networkText is how much longer the client waited than the server took, "" where the call was
+// not seen at both ends.
+func networkText(c *dissect.Call) string {
+	ns, ok := c.Network()
+	if !ok {
+		return ""
+	}
+	return latencyText(ns)
 }
 
 func (p *callPrinter) summary(c *dissect.Call) string {
@@ -259,7 +272,7 @@ func (p *callPrinter) dict(c *dissect.Call) {
 	p.pairs("TIME", p.clockText(c.Time), "NODE", printable(c.Flow.Node),
 		"SRC", p.end(c.Src(), c.Reverse), "DST", p.end(c.Dst(), !c.Reverse),
 		"PROTO", printable(c.Protocol.Name), "SUMMARY", p.summary(c), "STATUS", p.status(c),
-		"LATENCY", latency, "STREAM", c.Flow.ID.String())
+		"LATENCY", latency, "NETWORK", networkText(c), "STREAM", c.Flow.ID.String())
 }
 
 // pairs prints keys and values; empty values are left out.

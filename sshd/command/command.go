@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/sshark/sshark/dissect/filter"
 	"github.com/sshark/sshark/sshd/auth"
+	"github.com/sshark/sshark/sshd/doctor"
 	"github.com/sshark/sshark/worker/query"
 )
 
@@ -56,8 +58,15 @@ type Env struct {
 	Now      func() time.Time
 	Location *time.Location // of tables, and of times typed without a zone; nil is UTC
 
-	User  *auth.User              // who asks; nil: the machine's own user, on a file
-	Allow func(a auth.Verb) error // policy; nil allows all
+	User *auth.User // who asks; nil: the machine's own user, on a file
+	// Scope says where the user may do something, or refuses it; nil allows all.
+	Scope   func(v auth.Verb) (auth.Scope, error)
+	Refused func(err error) // told of what was refused; nil: nobody
+	Told    func(rows int)  // told how many calls, flows or packets were printed; nil: nobody
+
+	// Cluster is what should be captured, as far as the asker may know of it; it returns at
+	// once. nil: there is no cluster.
+	Cluster func() *doctor.Cluster
 
 	// TUI opens the screen at a view ("" is the first) with a filter; nil: there is none.
 	TUI func(ctx context.Context, view, filter string) error
@@ -75,25 +84,46 @@ type Env struct {
 // several answers, some of them while others go on.
 type told struct {
 	mu      sync.Mutex
-	missing map[string]bool
+	missing map[absence]bool
+	partial bool // a node was named, be it back by now
 }
 
+// absence is what was said of a node.
+type absence struct{ node, line string }
+
 // first says whether a line about a missing node is new.
-func (t *told) first(line string) bool {
+func (t *told) first(node, line string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.missing[line] {
+	t.partial = true
+	if t.missing[absence{node, line}] {
 		return false
 	}
-	t.missing[line] = true
+	t.missing[absence{node, line}] = true
 	return true
+}
+
+// back says whether a node was named that is there again. It may be named again then.
+func (t *told) back(node string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := len(t.missing)
+	maps.DeleteFunc(t.missing, func(a absence, _ bool) bool { return a.node == node })
+	return len(t.missing) < n
+}
+
+// any says whether a node was named at all.
+func (t *told) any() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.partial
 }
 
 // Run runs one command and returns its exit status. It returns within about a second of the
 // end of ctx.
 func Run(ctx context.Context, env *Env, args []string) int {
 	e := *env
-	e.ctx, e.told = ctx, &told{missing: map[string]bool{}}
+	e.ctx, e.told = ctx, &told{missing: map[absence]bool{}}
 	if e.Now == nil {
 		e.Now = time.Now
 	}
@@ -122,7 +152,10 @@ func (e *Env) finish(err error) int {
 	case errors.As(err, &usage):
 		e.say("%s", usage.Error())
 		return ExitUsage
-	case errors.Is(err, auth.ErrRefused):
+	case errors.Is(err, auth.ErrRefused), errors.Is(err, query.ErrRefused):
+		if e.Refused != nil {
+			e.Refused(err)
+		}
 		e.say("%v", err)
 		return ExitRefused
 	}
@@ -147,10 +180,20 @@ func (e *Env) say(format string, args ...any) {
 }
 
 func (e *Env) allow(v auth.Verb) error {
-	if e.Allow == nil {
+	if e.Scope == nil {
 		return nil
 	}
-	return e.Allow(v)
+	_, err := e.Scope(v)
+	return err
+}
+
+// forAll says whether a command is for those too who may see nothing.
+func forAll(name string) bool {
+	switch name {
+	case "sshark", "help", "version", "whoami":
+		return true
+	}
+	return false
 }
 
 // usageError is wrong usage: exit status 2.
@@ -185,6 +228,12 @@ func (e *Env) root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.ArbitraryArgs,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			if forAll(c.Name()) {
+				return nil
+			}
+			return e.allow(auth.See)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return e.help(c.Root(), nil)
@@ -207,7 +256,7 @@ func (e *Env) root() *cobra.Command {
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _ = e.printHelp(c) })
 	root.AddCommand(e.calls(), e.flows(), e.pcap(), e.tcpdump(), e.version())
 	if e.Open == nil { // a file has neither
-		root.AddCommand(e.nodes(), e.whoami())
+		root.AddCommand(e.nodes(), e.doctor(), e.whoami())
 	}
 	if e.TUI != nil {
 		root.AddCommand(e.tui())

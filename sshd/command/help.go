@@ -1,7 +1,9 @@
 package command
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -87,4 +89,15 @@ func (e *Env) helpFields(p func(string, ...any)) {
 			p("  %-34s %-20s %s\n", "", "", printable(f.Example))
 		}
 	}
+}
+
+// Names are the commands of a console, in alphabetical order.
+func Names() []string {
+	e := Env{TUI: func(context.Context, string, string) error { return nil }}
+	names := []string{"help"}
+	for _, c := range e.root().Commands() {
+		names = append(names, c.Name())
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }

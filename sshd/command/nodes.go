@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/sshd/auth"
 	"github.com/sshark/sshark/worker/query"
 )
@@ -50,17 +51,50 @@ func (e *Env) nodes() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for i := range nodes {
-			if p := nodes[i].Problem; p != "" {
-				e.say("%s: %s", nodes[i].Name, p)
-			}
-		}
+		e.sayProblems(nodes)
 		if len(nodes) == 0 && (r == nil || !r.Partial()) {
 			e.say("there are no nodes")
 		}
 		return e.retell(&asked{Request: query.Request{Follow: true}}, r, len(nodes), "nodes")
 	}
 	return c
+}
+
+// maxProblems is how many pods' problems are told of a node.
+const maxProblems = 5
+
+// sayProblems says what is wrong with the nodes that answered, and with their pods.
+func (e *Env) sayProblems(nodes []query.Node) {
+	for i := range nodes {
+		n := &nodes[i]
+		if n.Problem != "" && n.State != "gone" { // those are named as missing
+			e.say("%s: %s", n.Name, n.Problem)
+		}
+		ill := 0
+		for j := range n.Pods {
+			p := &n.Pods[j]
+			if p.Problem == "" {
+				continue
+			}
+			if ill++; ill <= maxProblems {
+				e.say("%s: %s is not captured as it should be: %s", n.Name, podName(p.Pod), p.Problem)
+			}
+		}
+		if ill > maxProblems {
+			e.say("%s: %d more pods are not captured as they should be; try: doctor", n.Name, ill-maxProblems)
+		}
+	}
+}
+
+// podName is how a line speaks of a pod.
+func podName(p pcap.Pod) string {
+	switch {
+	case p == (pcap.Pod{}):
+		return "the node's own network"
+	case p.Name == "":
+		return p.UID // nobody has told its name yet
+	}
+	return p.String()
 }
 
 // noArgs refuses words that are left over.
@@ -95,7 +129,8 @@ func (e *Env) nodesTable(o *output, l *look, color bool, nodes []query.Node) err
 		{title: "OLDEST"}, {title: "NEWEST"}, {title: "STORE", right: true},
 	}}
 	if l.output == formatWide {
-		t.columns = append(t.columns, column{title: "RING", right: true}, column{title: "QUEUE", right: true}, column{title: "DISK", right: true}, column{title: "SEGMENTS", right: true})
+		t.columns = append(t.columns, column{title: "RING", right: true}, column{title: "QUEUE", right: true}, column{title: "DISK", right: true}, column{title: "SEGMENTS", right: true},
+			column{title: "VERSION"}, column{title: "KERNEL"})
 	}
 	at := func(ns int64) string {
 		if ns == 0 {
@@ -120,7 +155,7 @@ func (e *Env) nodesTable(o *output, l *look, color bool, nodes []query.Node) err
 			store += "/" + sizeText(n.StoreLimit)
 		}
 		cells := []cell{
-			{printable(n.Name), bold}, {printable(n.State), state}, {strconv.Itoa(len(n.Pods)), normal},
+			{printable(n.Name), bold}, {printable(n.State), state}, podsCell(n),
 			{fmt.Sprintf("%.0f", n.PacketRate), normal}, {fmt.Sprintf("%.1f", n.ByteRate*8/1e6), normal},
 			{strconv.FormatUint(storedOf(n), 10), normal}, {strconv.FormatUint(lostOf(n), 10), lost},
 			{at(n.Oldest), dim}, {at(n.Newest), dim}, {store, normal},
@@ -129,12 +164,35 @@ func (e *Env) nodesTable(o *output, l *look, color bool, nodes []query.Node) err
 			for _, v := range []uint64{n.Stats.Dropped, n.QueueDrops, n.DiskDrops, uint64(n.Segments)} {
 				cells = append(cells, cell{strconv.FormatUint(v, 10), normal})
 			}
+			cells = append(cells, cell{dash(n.Version), dim}, cell{dash(n.Kernel), dim})
 		}
 		if err := t.row(cells...); err != nil {
 			return err
 		}
 	}
 	return t.finish()
+}
+
+// podsCell counts a node's pods, and says how many of them are captured where not all are.
+func podsCell(n *query.Node) cell {
+	ill := 0
+	for i := range n.Pods {
+		if n.Pods[i].Problem != "" {
+			ill++
+		}
+	}
+	if ill == 0 {
+		return cell{strconv.Itoa(len(n.Pods)), normal}
+	}
+	return cell{fmt.Sprintf("%d/%d", len(n.Pods)-ill, len(n.Pods)), red}
+}
+
+// dash stands for what is not known.
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return printable(text)
 }
 
 // sizeText is a number of bytes with three digits.
@@ -177,6 +235,8 @@ type nodeJSON struct {
 	StoreUsed  uint64         `json:"store_used_bytes"`
 	StoreLimit uint64         `json:"store_limit_bytes"`
 	Segments   int            `json:"segments"`
+	Version    string         `json:"version,omitempty"`
+	Kernel     string         `json:"kernel,omitempty"`
 	Queries    int            `json:"queries"`
 	Pods       []podJSON      `json:"pods"`
 }
@@ -186,6 +246,7 @@ type podJSON struct {
 	Name       string   `json:"name"`
 	UID        string   `json:"uid,omitempty"`
 	Interfaces []string `json:"interfaces"`
+	Off        bool     `json:"left_out,omitempty"`
 	Problem    string   `json:"problem,omitempty"`
 	Seen       uint64   `json:"packets_seen"`
 	Stored     uint64   `json:"packets_stored"`
@@ -218,10 +279,10 @@ func nodesJSON(o *output, nodes []query.Node) error {
 			RingDrops: n.Stats.Dropped, QueueDrops: n.QueueDrops, DiskDrops: n.DiskDrops,
 			PacketRate: n.PacketRate, ByteRate: n.ByteRate, DropRate: n.DropRate,
 			Oldest: stampOf(n.Oldest), Newest: stampOf(n.Newest),
-			StoreUsed: n.StoreUsed, StoreLimit: n.StoreLimit, Segments: n.Segments, Queries: n.Queries, Pods: []podJSON{},
+			StoreUsed: n.StoreUsed, StoreLimit: n.StoreLimit, Segments: n.Segments, Queries: n.Queries, Version: n.Version, Kernel: n.Kernel, Pods: []podJSON{},
 		}
 		for _, p := range n.Pods {
-			j.Pods = append(j.Pods, podJSON{p.Pod.Namespace, p.Pod.Name, p.Pod.UID, p.Interfaces, p.Problem, p.Stats.Seen, p.Stats.Stored, p.Stats.Dropped})
+			j.Pods = append(j.Pods, podJSON{p.Pod.Namespace, p.Pod.Name, p.Pod.UID, p.Interfaces, p.Off, p.Problem, p.Stats.Seen, p.Stats.Stored, p.Stats.Dropped})
 		}
 		if err := enc.Encode(j); err != nil {
 			return err

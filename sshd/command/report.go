@@ -36,7 +36,7 @@ func (e *Env) retell(a *asked, r *query.Report, shown int, what string) error {
 	if !a.Follow {
 		e.sayWindow(a, r, shown, what)
 	}
-	if r.Partial() || a.partial {
+	if r.Partial() || a.partial || e.told.any() {
 		return errPartial
 	}
 	return nil
@@ -46,32 +46,24 @@ func (e *Env) retell(a *asked, r *query.Report, shown int, what string) error {
 func (e *Env) sayMissing(r *query.Report) {
 	for i := range r.Nodes {
 		n := &r.Nodes[i]
-		what := "%s did not answer: %s"
+		line := n.Absence()
 		if e.File {
-			what = "%s: %s"
+			line = nodeName(n) + ": " + n.Missing
 		}
-		if line := fmt.Sprintf(what, nodeName(n), n.Missing); n.Missing != "" && e.told.first(line) {
+		if n.Missing != "" && e.told.first(n.Node, line) {
 			e.say("%s", line)
 		}
 	}
 }
 
-// watchNodes names the nodes that are missing while a query follows: its own report comes
-// when it ends, which may be never. stop waits until nothing more is said.
-func (e *Env) watchNodes() (stop func()) {
-	ctx, cancel := context.WithCancel(e.ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		if _, r, err := e.Source.Nodes(ctx); r != nil && ctx.Err() == nil {
-			e.sayMissing(r)
-		} else if err != nil && ctx.Err() == nil {
-			e.say("which nodes answer is not known: %v", err)
-		}
-	}()
-	return func() {
-		cancel()
-		<-ended
+// notice names a node that goes missing while a query follows, and says when it is back: the
+// query's own report comes when it ends, which may be never.
+func (e *Env) notice(n query.NodeReport) {
+	switch {
+	case n.Missing != "":
+		e.sayMissing(&query.Report{Nodes: []query.NodeReport{n}})
+	case e.told.back(n.Node):
+		e.say("%s answers again", n.Node)
 	}
 }
 
@@ -112,7 +104,7 @@ func (e *Env) sayCount(r *query.Report, what string, of func(*query.NodeReport) 
 func (e *Env) sayWindow(a *asked, r *query.Report, shown int, what string) {
 	var matched uint64
 	var oldest, newest int64
-	answered, atLeast := 0, ""
+	answered, more, most := 0, false, false
 	for i := range r.Nodes {
 		n := &r.Nodes[i]
 		if n.Missing != "" {
@@ -120,13 +112,20 @@ func (e *Env) sayWindow(a *asked, r *query.Report, shown int, what string) {
 		}
 		answered++
 		matched += n.Matched
-		if n.More {
-			atLeast = "at least "
-		}
+		more, most = more || n.More, most || n.Most
 		if n.Oldest != 0 && (oldest == 0 || n.Oldest < oldest) {
 			oldest = n.Oldest
 		}
 		newest = max(newest, n.Newest)
+	}
+	about := ""
+	switch {
+	case more && most:
+		about = "about "
+	case more:
+		about = "at least "
+	case most:
+		about = "at most "
 	}
 	bounded := a.Last + a.First
 	switch {
@@ -134,8 +133,8 @@ func (e *Env) sayWindow(a *asked, r *query.Report, shown int, what string) {
 		return
 	case shown == 0:
 		e.sayNothing(a, oldest, newest, what)
-	case a.defaulted && (matched > uint64(shown) || atLeast != ""):
-		e.say("the newest %d of %s%d %s; for more: --last N or --all", shown, atLeast, matched, what)
+	case a.defaulted && (matched > uint64(shown) || more):
+		e.say("the newest %d of %s%d %s; for more: --last N or --all", shown, about, matched, what)
 	case bounded > 0 && !a.defaulted && shown < bounded && !e.File && !a.everyone:
 		e.say("%d of the %d %s that were asked for are in the window; to look further back: --since", shown, bounded, what)
 	}

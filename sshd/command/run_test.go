@@ -195,12 +195,16 @@ func TestExitStatus(t *testing.T) {
 		{"partial nodes", "nodes", &sourcetest.Source{Kept: 8, Report: missing}, nil, 3, []string{"node-b did not answer"}},
 		{"failed", "calls", &sourcetest.Source{Kept: 8, Err: errors.New("store is broken")}, nil, 1, []string{"store is broken"}},
 		{"failed and partial", "calls", &sourcetest.Source{Kept: 8, Err: errors.New("store is broken"), Report: missing}, nil, 1, []string{"store is broken", "node-b did not answer"}},
-		{"refused", "calls", kept(), func(e *Env) { e.Allow = func(v auth.Verb) error { return auth.Policy{}.Evaluate(e.User, v) } }, 4, []string{"ada may not see"}},
+		{"refused", "calls", kept(), func(e *Env) { e.Scope = scopes(e.User) }, 4, []string{"ada may not see"}},
 		{"export refused", "pcap", kept(), func(e *Env) {
-			p := auth.Policy{{Users: []string{"ada"}, Verbs: []auth.Verb{auth.See}}}
-			e.Allow = func(v auth.Verb) error { return p.Evaluate(e.User, v) }
+			e.Scope = scopes(e.User, auth.Rule{Users: []string{"ada"}, Verbs: []auth.Verb{auth.See}, Namespaces: []string{"*"}})
 		}, 4, []string{"may not export"}},
-		{"whoami when refused", "whoami", kept(), func(e *Env) { e.Allow = func(v auth.Verb) error { return auth.Policy{}.Evaluate(e.User, v) } }, 0, nil},
+		{"nodes refused", "nodes", kept(), func(e *Env) { e.Scope = scopes(e.User) }, 4, []string{"ada may not see"}},
+		{"the filter alone refused", "calls --print-filter http", kept(), func(e *Env) { e.Scope = scopes(e.User) }, 4, []string{"ada may not see"}},
+		{"doctor refused", "doctor", kept(), func(e *Env) { e.Scope = scopes(e.User) }, 4, []string{"ada may not see"}},
+		{"help when refused", "help calls", kept(), func(e *Env) { e.Scope = scopes(e.User) }, 0, nil},
+		{"version when refused", "version", kept(), func(e *Env) { e.Scope = scopes(e.User) }, 0, nil},
+		{"whoami when refused", "whoami", kept(), func(e *Env) { e.Scope = scopes(e.User) }, 0, nil},
 		{"pcap to a terminal", "pcap", kept(), func(e *Env) { e.Terminal = true }, 2, []string{"redirect"}},
 		{"pcap to a file", "pcap -w x.pcap", kept(), nil, 2, []string{"redirect it"}},
 		{"pcap as xml", "pcap -o xml", kept(), nil, 2, []string{"pcapng or pcap"}},
@@ -344,6 +348,28 @@ func TestMissingWhileFollowing(t *testing.T) {
 	}
 }
 
+// returning is a fleet whose node goes and comes back while it is followed.
+type returning struct{ sourcetest.Source }
+
+func (s *returning) Calls(_ context.Context, r *query.Request, _ func(*dissect.Call) error) (*query.Report, error) {
+	gone := query.NodeReport{Node: "node-b", Missing: "the connection broke", Part: true}
+	for _, n := range []query.NodeReport{{Node: "node-a"}, gone, gone, {Node: "node-b"}, gone} {
+		r.Notice(n)
+	}
+	return &query.Report{}, nil
+}
+
+// A node that goes while it is followed is named each time that it does, and so is its return;
+// the answer is partial then, be all back by the end.
+func TestNotice(t *testing.T) {
+	e := newEnv(&sourcetest.Source{})
+	e.Source = &returning{}
+	const want = "sshark: node-b stopped answering: the connection broke\nsshark: node-b answers again\nsshark: node-b stopped answering: the connection broke\n"
+	if got := runWords(e, nil, "calls", "-f"); got.status != ExitPartial || got.stderr != want {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestReaderGone(t *testing.T) {
 	e := newEnv(&sourcetest.Source{Kept: 8})
 	r, w := io.Pipe()
@@ -375,4 +401,10 @@ func TestTUI(t *testing.T) {
 			t.Errorf("%s: %+v", tt.line, r)
 		}
 	}
+}
+
+// scopes are what rules allow a user.
+func scopes(u *auth.User, rules ...auth.Rule) func(auth.Verb) (auth.Scope, error) {
+	p := &auth.Policy{Rules: rules}
+	return func(v auth.Verb) (auth.Scope, error) { return p.Scope(u, v) }
 }

@@ -7,6 +7,9 @@ import (
 	"os"
 
 	"github.com/pkg/sftp"
+
+	"github.com/sshark/sshark/sshd/auth"
+	"github.com/sshark/sshark/worker/query"
 )
 
 // ServeSFTP speaks SFTP (draft-ietf-secsh-filexfer-02, version 3) until the client ends it.
@@ -55,7 +58,7 @@ func asOS(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return os.ErrNotExist
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, auth.ErrRefused), errors.Is(err, query.ErrRefused):
 		return os.ErrPermission
 	}
 	return err

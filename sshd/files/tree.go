@@ -42,6 +42,9 @@ type Options struct {
 	Say func(line string)
 	// Done is called once for each file that was opened, at its end; nil: nobody.
 	Done func(path string, bytes int64, err error)
+	// Missed is called once for each path below streams, namespaces and nodes that was asked for
+	// and is not there, or not for this user; nil: nobody.
+	Missed func(path string)
 }
 
 // Tree is what one session sees.
@@ -58,6 +61,7 @@ type Tree struct {
 
 	telling sync.Mutex
 	told    map[string]bool // lines that were said
+	missed  map[string]bool // paths that were not there
 }
 
 // Bounds of a session.
@@ -77,7 +81,7 @@ func NewTree(ctx context.Context, o Options) *Tree {
 		o.SpoolMax = defaultSpool
 	}
 	ctx, stop := context.WithCancel(ctx)
-	return &Tree{Options: o, ctx: ctx, stop: stop, spools: map[string]*spool{}, tooBig: map[string]bool{}, told: map[string]bool{}}
+	return &Tree{Options: o, ctx: ctx, stop: stop, spools: map[string]*spool{}, tooBig: map[string]bool{}, told: map[string]bool{}, missed: map[string]bool{}}
 }
 
 // Close ends all reading and removes the spool files.
@@ -130,6 +134,33 @@ const stampLayout = "20060102T150405Z"
 // resolve says what a path is: a folder (nil, nil), or a file.
 func (t *Tree) resolve(p string) (*export, error) {
 	p = path.Clean("/" + p)
+	e, err := t.find(p)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.miss(p)
+	}
+	return e, err
+}
+
+// miss tells of a path that is not there, once.
+func (t *Tree) miss(p string) {
+	switch strings.Split(p[1:], "/")[0] {
+	case "streams", "namespaces", "nodes":
+	default:
+		return
+	}
+	t.telling.Lock()
+	told := t.missed[p]
+	if len(t.missed) >= maxTold {
+		clear(t.missed)
+	}
+	t.missed[p] = true
+	t.telling.Unlock()
+	if !told && t.Missed != nil {
+		t.Missed(p)
+	}
+}
+
+func (t *Tree) find(p string) (*export, error) {
 	part := strings.Split(p[1:], "/")
 	missing := &fs.PathError{Op: "find", Path: p, Err: fs.ErrNotExist}
 	if p == "/" {
@@ -439,7 +470,7 @@ func (t *Tree) produce(ctx context.Context, e *export, w io.Writer) error {
 	for i := range r.Nodes {
 		n := &r.Nodes[i]
 		if n.Missing != "" {
-			missing = append(missing, fmt.Sprintf("%s did not answer: %s", n.Node, n.Missing))
+			missing = append(missing, n.Absence())
 		}
 		for _, note := range n.Notes {
 			t.say("%s: %s", n.Node, note)

@@ -24,8 +24,8 @@ import (
 	"github.com/sshark/sshark/worker/server"
 )
 
-// member puts a source behind gRPC, as a worker does. kill takes the worker away.
-func member(t *testing.T, name string, s query.Source) (m Member, kill func()) {
+// behind puts a source behind gRPC, as a worker does. kill takes the worker away.
+func behind(t *testing.T, name string, s query.Source) (m Member, kill func()) {
 	t.Helper()
 	pipe := bufconn.Listen(1 << 20)
 	g := grpc.NewServer()
@@ -59,7 +59,7 @@ func calls(t *testing.T, s query.Source, r query.Request) (lines []string, repor
 // What a node says over gRPC is what its source says.
 func TestNodeIsItsSource(t *testing.T) {
 	source := &sourcetest.Source{Kept: 20000} // more flows than an answer numbers at once
-	m, _ := member(t, "node-a", source)
+	m, _ := behind(t, "node-a", source)
 	want, _, _ := calls(t, source, query.Request{})
 	got, report, err := calls(t, m.Source, query.Request{})
 	if err != nil || !slices.Equal(got, want) {
@@ -108,7 +108,7 @@ func (s *taken) Gap(d flow.Dir, n int64, _ int64) error   { fmt.Fprintf(s, "%d<%
 
 func TestPacketsAndBytes(t *testing.T) {
 	source := &sourcetest.Source{Kept: 500, Payload: 900}
-	m, _ := member(t, "node-a", source)
+	m, _ := behind(t, "node-a", source)
 	var want, got, alone taken
 	for _, x := range []struct {
 		s query.Source
@@ -133,8 +133,8 @@ func TestPacketsAndBytes(t *testing.T) {
 // The answer of several nodes is one, in the order of time, cut as if it were one node's.
 func TestMerge(t *testing.T) {
 	a, b := &sourcetest.Source{Kept: 400, Step: time.Second}, &sourcetest.Source{Kept: 300, Step: 1700 * time.Millisecond}
-	ma, _ := member(t, "node-a", a)
-	mb, _ := member(t, "node-b", b)
+	ma, _ := behind(t, "node-a", a)
+	mb, _ := behind(t, "node-b", b)
 	f := of(ma, mb)
 	times := func(r query.Request) (out []int64) {
 		t.Helper()
@@ -166,8 +166,8 @@ func TestMerge(t *testing.T) {
 // A node that does not answer is named, and the others' answer is whole.
 func TestMissing(t *testing.T) {
 	source := &sourcetest.Source{Kept: 50}
-	ma, _ := member(t, "node-a", source)
-	mb, kill := member(t, "node-b", source)
+	ma, _ := behind(t, "node-a", source)
+	mb, kill := behind(t, "node-b", source)
 	kill()
 	f := of(ma, mb)
 	got, report, err := calls(t, f, query.Request{})
@@ -192,7 +192,7 @@ func TestWrongQuestion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, _ := member(t, "node-a", &sourcetest.Source{Kept: 5, Language: language})
+	m, _ := behind(t, "node-a", &sourcetest.Source{Kept: 5, Language: language})
 	_, _, err = calls(t, of(m), query.Request{Filter: "staus_code == 200"})
 	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "staus_code") {
 		t.Errorf("got %v", err)
@@ -205,8 +205,8 @@ func TestWrongQuestion(t *testing.T) {
 // A query ends at the node when its asker does.
 func TestCancel(t *testing.T) {
 	source := &sourcetest.Source{Kept: 5}
-	ma, _ := member(t, "node-a", source)
-	mb, _ := member(t, "node-b", source)
+	ma, _ := behind(t, "node-a", source)
+	mb, _ := behind(t, "node-b", source)
 	for name, f := range map[string]*Fleet{"one node": of(ma), "two nodes": of(ma, mb)} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())

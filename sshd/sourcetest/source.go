@@ -179,6 +179,11 @@ func (s *Source) run(ctx context.Context, r *query.Request, each func(n int) err
 		}
 	}
 	if r.Follow {
+		if r.Notice != nil {
+			for _, n := range s.Report {
+				r.Notice(n)
+			}
+		}
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for n := s.Kept; ; n++ {

@@ -87,6 +87,9 @@ func (d *Details) build(w int) []component.Line {
 		return b.out
 	}
 	b.timing(d.detail)
+	if r.network >= 0 {
+		b.pair("network", component.Duration(time.Duration(r.network))+" there and back", "", st.Text)
+	}
 	b.ends(d.detail, r)
 	fields := readFields(d.detail.Fields)
 	request, response, other := split(fields)
@@ -173,7 +176,10 @@ func (b *builder) ends(d *Detail, r *row) {
 	if d.Node != "" {
 		text += "  seen on " + d.Node
 	}
-	if d.Vantage != "" {
+	switch {
+	case r.flow.both:
+		text += ", and at the client's side"
+	case d.Vantage != "":
 		text += ", " + d.Vantage + "'s side"
 	}
 	b.pair("stream", text, "stream == "+quote(d.Stream), b.st.Text)

@@ -29,6 +29,7 @@ type peer struct {
 type flowInfo struct {
 	stream string
 	node   string
+	both   bool // seen at both ends
 	peers  [2]peer
 }
 
@@ -37,6 +38,7 @@ type row struct {
 	time     int64
 	id       uint64
 	latency  int64 // ns, -1: unknown
+	network  int64 // ns on the way there and back, -1: unknown
 	flow     *flowInfo
 	proto    *dissect.Protocol
 	title    style.Text
@@ -94,9 +96,12 @@ func (c *copier) row(call *dissect.Call) *row {
 		c.flow, c.info = call.Flow, newFlowInfo(call.Flow)
 	}
 	r := &row{time: call.Time, id: call.ID(), flow: c.info, proto: call.Protocol, seq: call.Seq,
-		err: call.Error, reverse: call.Reverse, cut: call.Incomplete, latency: -1}
+		err: call.Error, reverse: call.Reverse, cut: call.Incomplete, latency: -1, network: -1}
 	if ns, ok := call.Elapsed(); ok {
 		r.latency = ns
+	}
+	if ns, ok := call.Network(); ok {
+		r.network = ns
 	}
 	if call.Protocol != nil {
 		r.title = style.Text(call.Protocol.Title)
@@ -115,7 +120,7 @@ func (c *copier) row(call *dissect.Call) *row {
 }
 
 func newFlowInfo(f *dissect.Flow) *flowInfo {
-	return &flowInfo{stream: f.ID.String(), node: f.Node, peers: [2]peer{newPeer(&f.Client), newPeer(&f.Server)}}
+	return &flowInfo{stream: f.ID.String(), node: f.Node, both: f.Vantage == dissect.SideBoth, peers: [2]peer{newPeer(&f.Client), newPeer(&f.Server)}}
 }
 
 func newPeer(e *dissect.Endpoint) peer {

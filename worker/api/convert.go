@@ -22,14 +22,14 @@ import (
 func FromRequest(r *query.Request) *Request {
 	return &Request{Since: r.Since, Until: r.Until, Filter: r.Filter, First: uint32(r.First), Last: uint32(r.Last),
 		Follow: r.Follow, Vantage: uint32(r.Vantage), Bodies: uint32(r.Bodies), Stream: uint64(r.Stream),
-		Access: &Access{Limited: r.Access.Limited, Namespaces: r.Access.Namespaces, Metadata: r.Access.Metadata}}
+		Access: &Access{Limited: r.Access.Limited, Namespaces: r.Access.Namespaces, Metadata: r.Access.Metadata, Payload: r.Access.Payload}}
 }
 
 // ToRequest is the request of a message.
 func ToRequest(m *Request) *query.Request {
 	return &query.Request{Since: m.Since, Until: m.Until, Filter: m.Filter, First: int(m.First), Last: int(m.Last),
 		Follow: m.Follow, Vantage: query.Vantage(m.Vantage), Bodies: int(m.Bodies), Stream: flow.ID(m.Stream),
-		Access: query.Access{Limited: m.GetAccess().GetLimited(), Namespaces: m.GetAccess().GetNamespaces(), Metadata: m.GetAccess().GetMetadata()}}
+		Access: query.Access{Limited: m.GetAccess().GetLimited(), Namespaces: m.GetAccess().GetNamespaces(), Metadata: m.GetAccess().GetMetadata(), Payload: m.GetAccess().GetPayload()}}
 }
 
 func fromIdentity(i *dissect.Identity) *Identity {
@@ -123,7 +123,7 @@ func FromFlow(f *dissect.Flow) *Flow {
 // FromEnds makes the message of what no longer changes in a flow that is still dissected.
 func FromEnds(f *dissect.Flow) *Flow {
 	return &Flow{Id: uint64(f.ID), Node: f.Node, Transport: uint32(f.Transport), Client: fromEndpoint(&f.Client),
-		Server: fromEndpoint(&f.Server), Vantage: uint32(f.Vantage), Opening: f.Opening}
+		Server: fromEndpoint(&f.Server), Vantage: uint32(f.Vantage), First: f.First, Opening: f.Opening}
 }
 
 // ToFlow is the flow of a message. Values that this version does not know become "unknown".
@@ -131,7 +131,7 @@ func ToFlow(m *Flow, protocols map[string]*dissect.Protocol) *dissect.Flow {
 	f := &dissect.Flow{ID: flow.ID(m.Id), Node: m.Node, Transport: flow.Proto(m.Transport), Client: toEndpoint(m.Client), Server: toEndpoint(m.Server),
 		First: m.First, Last: m.Last, Packets: [2]uint64{m.PacketsOut, m.PacketsIn}, Bytes: [2]uint64{m.BytesOut, m.BytesIn},
 		Payload: [2]uint64{m.PayloadOut, m.PayloadIn}, Lost: [2]uint64{m.LostOut, m.LostIn}, Opening: m.Opening, Protocol: protocols[m.Protocol]}
-	if m.Vantage <= uint32(dissect.SideServer) {
+	if m.Vantage <= uint32(dissect.SideBoth) {
 		f.Vantage = dissect.Side(m.Vantage)
 	}
 	if m.State <= uint32(dissect.Reset) {
@@ -229,11 +229,12 @@ func toStats(m *Stats) pcap.Stats {
 func FromNode(n *query.Node) *Node {
 	m := &Node{Name: n.Name, State: n.State, Problem: n.Problem, Time: n.Time, Stats: fromStats(n.Stats), PacketRate: n.PacketRate,
 		ByteRate: n.ByteRate, DropRate: n.DropRate, QueueDrops: n.QueueDrops, DiskDrops: n.DiskDrops, Oldest: n.Oldest, Newest: n.Newest,
-		StoreUsed: n.StoreUsed, StoreLimit: n.StoreLimit, Segments: uint32(n.Segments), Queries: uint32(n.Queries)}
+		StoreUsed: n.StoreUsed, StoreLimit: n.StoreLimit, Segments: uint32(n.Segments), Queries: uint32(n.Queries),
+		Version: n.Version, Kernel: n.Kernel}
 	for i := range n.Pods {
 		p := &n.Pods[i]
 		m.Pods = append(m.Pods, &PodState{Namespace: p.Pod.Namespace, Name: p.Pod.Name, Uid: p.Pod.UID, Interfaces: p.Interfaces,
-			Problem: p.Problem, Stats: fromStats(p.Stats)})
+			Problem: p.Problem, Stats: fromStats(p.Stats), Off: p.Off})
 	}
 	return m
 }
@@ -242,10 +243,11 @@ func FromNode(n *query.Node) *Node {
 func ToNode(m *Node) query.Node {
 	n := query.Node{Name: m.Name, State: m.State, Problem: m.Problem, Time: m.Time, Stats: toStats(m.Stats), PacketRate: m.PacketRate,
 		ByteRate: m.ByteRate, DropRate: m.DropRate, QueueDrops: m.QueueDrops, DiskDrops: m.DiskDrops, Oldest: m.Oldest, Newest: m.Newest,
-		StoreUsed: m.StoreUsed, StoreLimit: m.StoreLimit, Segments: int(m.Segments), Queries: int(m.Queries)}
+		StoreUsed: m.StoreUsed, StoreLimit: m.StoreLimit, Segments: int(m.Segments), Queries: int(m.Queries),
+		Version: m.Version, Kernel: m.Kernel}
 	for _, p := range m.Pods {
 		n.Pods = append(n.Pods, query.PodState{Pod: pcap.Pod{Namespace: p.Namespace, Name: p.Name, UID: p.Uid}, Interfaces: p.Interfaces,
-			Problem: p.Problem, Stats: toStats(p.Stats)})
+			Problem: p.Problem, Stats: toStats(p.Stats), Off: p.Off})
 	}
 	return n
 }

@@ -147,6 +147,7 @@ type Access struct {
 	Limited       bool                   `protobuf:"varint,1,opt,name=limited,proto3" json:"limited,omitempty"`
 	Namespaces    []string               `protobuf:"bytes,2,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
 	Metadata      bool                   `protobuf:"varint,3,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	Payload       []string               `protobuf:"bytes,4,rep,name=payload,proto3" json:"payload,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -200,6 +201,13 @@ func (x *Access) GetMetadata() bool {
 		return x.Metadata
 	}
 	return false
+}
+
+func (x *Access) GetPayload() []string {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
 }
 
 type Identity struct {
@@ -1480,6 +1488,7 @@ type PodState struct {
 	Interfaces    []string               `protobuf:"bytes,4,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
 	Problem       string                 `protobuf:"bytes,5,opt,name=problem,proto3" json:"problem,omitempty"`
 	Stats         *Stats                 `protobuf:"bytes,6,opt,name=stats,proto3" json:"stats,omitempty"`
+	Off           bool                   `protobuf:"varint,7,opt,name=off,proto3" json:"off,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1556,6 +1565,13 @@ func (x *PodState) GetStats() *Stats {
 	return nil
 }
 
+func (x *PodState) GetOff() bool {
+	if x != nil {
+		return x.Off
+	}
+	return false
+}
+
 type Node struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1575,6 +1591,8 @@ type Node struct {
 	Segments      uint32                 `protobuf:"varint,15,opt,name=segments,proto3" json:"segments,omitempty"`
 	Pods          []*PodState            `protobuf:"bytes,16,rep,name=pods,proto3" json:"pods,omitempty"`
 	Queries       uint32                 `protobuf:"varint,17,opt,name=queries,proto3" json:"queries,omitempty"`
+	Version       string                 `protobuf:"bytes,18,opt,name=version,proto3" json:"version,omitempty"`
+	Kernel        string                 `protobuf:"bytes,19,opt,name=kernel,proto3" json:"kernel,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1726,6 +1744,20 @@ func (x *Node) GetQueries() uint32 {
 		return x.Queries
 	}
 	return 0
+}
+
+func (x *Node) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Node) GetKernel() string {
+	if x != nil {
+		return x.Kernel
+	}
+	return ""
 }
 
 type NodesReply struct {
@@ -2111,13 +2143,14 @@ const file_worker_proto_rawDesc = "" +
 	"\x06bodies\x18\b \x01(\rR\x06bodies\x12\x16\n" +
 	"\x06stream\x18\t \x01(\x04R\x06stream\x120\n" +
 	"\x06access\x18\n" +
-	" \x01(\v2\x18.sshark.worker.v1.AccessR\x06access\"^\n" +
+	" \x01(\v2\x18.sshark.worker.v1.AccessR\x06access\"x\n" +
 	"\x06Access\x12\x18\n" +
 	"\alimited\x18\x01 \x01(\bR\alimited\x12\x1e\n" +
 	"\n" +
 	"namespaces\x18\x02 \x03(\tR\n" +
 	"namespaces\x12\x1a\n" +
-	"\bmetadata\x18\x03 \x01(\bR\bmetadata\"\xcd\x03\n" +
+	"\bmetadata\x18\x03 \x01(\bR\bmetadata\x12\x18\n" +
+	"\apayload\x18\x04 \x03(\tR\apayload\"\xcd\x03\n" +
 	"\bIdentity\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03pod\x18\x02 \x01(\tR\x03pod\x12\x17\n" +
@@ -2243,7 +2276,7 @@ const file_worker_proto_rawDesc = "" +
 	"\x06stored\x18\x02 \x01(\x04R\x06stored\x12\x18\n" +
 	"\adropped\x18\x03 \x01(\x04R\adropped\x12\x1a\n" +
 	"\bfiltered\x18\x04 \x01(\x04R\bfiltered\x12\x14\n" +
-	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\"\xb7\x01\n" +
+	"\x05bytes\x18\x05 \x01(\x04R\x05bytes\"\xc9\x01\n" +
 	"\bPodState\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
@@ -2252,7 +2285,8 @@ const file_worker_proto_rawDesc = "" +
 	"interfaces\x18\x04 \x03(\tR\n" +
 	"interfaces\x12\x18\n" +
 	"\aproblem\x18\x05 \x01(\tR\aproblem\x12-\n" +
-	"\x05stats\x18\x06 \x01(\v2\x17.sshark.worker.v1.StatsR\x05stats\"\xfe\x03\n" +
+	"\x05stats\x18\x06 \x01(\v2\x17.sshark.worker.v1.StatsR\x05stats\x12\x10\n" +
+	"\x03off\x18\a \x01(\bR\x03off\"\xb0\x04\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x18\n" +
@@ -2276,7 +2310,9 @@ const file_worker_proto_rawDesc = "" +
 	"storeLimit\x12\x1a\n" +
 	"\bsegments\x18\x0f \x01(\rR\bsegments\x12.\n" +
 	"\x04pods\x18\x10 \x03(\v2\x1a.sshark.worker.v1.PodStateR\x04pods\x12\x18\n" +
-	"\aqueries\x18\x11 \x01(\rR\aqueries\"l\n" +
+	"\aqueries\x18\x11 \x01(\rR\aqueries\x12\x18\n" +
+	"\aversion\x18\x12 \x01(\tR\aversion\x12\x16\n" +
+	"\x06kernel\x18\x13 \x01(\tR\x06kernel\"l\n" +
 	"\n" +
 	"NodesReply\x12,\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x16.sshark.worker.v1.NodeR\x05nodes\x120\n" +

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/worker/bpf"
+	"golang.org/x/sys/unix"
 )
 
 // Options of Start. The zero value of a field is its default.
@@ -29,11 +31,16 @@ type Options struct {
 	// console's: what is said there is never captured, in no namespace. The addresses are
 	// those of OwnNamespace.
 	ExcludePorts []uint16
-	// Target says what is wanted of a pod, and of the node (the zero Pod). It is asked under a
-	// lock and must return at once. Default: everything.
+	// Name makes a pod that a Discoverer told the one that packets carry: Processes knows UIDs
+	// only. It must leave the UID as it is. It is asked under a lock and must return at once;
+	// Renew has it asked again. Default: pods are as they were told.
+	Name func(pcap.Pod) pcap.Pod
+	// Target says what is wanted of a pod, by the name that it has, and of the node (the zero
+	// Pod). It is asked as Name is. Default: everything.
 	Target func(pcap.Pod) Target
-	// Final is told the counts of an interface that was let go, before Run returns: there are
-	// no more. Default: nobody.
+	// Final is told the counts of an interface that was let go, before Run returns, and those of
+	// an Interface value when another takes its place: there are no more. It may be called
+	// under a lock: it must not call back. Default: nobody.
 	Final func(*pcap.Interface, pcap.Stats)
 	Log   *slog.Logger // default: nothing is logged
 }
@@ -112,6 +119,12 @@ func Start(opts Options) (*Capture, error) {
 	if opts.Target == nil {
 		opts.Target = func(pcap.Pod) Target { return Target{} }
 	}
+	if opts.Name == nil {
+		opts.Name = func(p pcap.Pod) pcap.Pod { return p }
+	}
+	if opts.Final == nil {
+		opts.Final = func(*pcap.Interface, pcap.Stats) {}
+	}
 	if opts.SnapLen != 0 && opts.SnapLen < bpf.MinSnapLen {
 		return nil, fmt.Errorf("snap length of %d bytes: the smallest is %d", opts.SnapLen, bpf.MinSnapLen)
 	}
@@ -142,7 +155,7 @@ func Start(opts Options) (*Capture, error) {
 		inode, err := statNamespace(opts.OwnNamespace)
 		if err != nil {
 			c.cancel()
-			return nil, errors.Join(bpf.Explain(err), prog.Close())
+			return nil, errors.Join(explainOwn(err), prog.Close())
 		}
 		c.mu.Lock()
 		c.own = c.enter(Namespace{Path: opts.OwnNamespace, Inode: inode}, true)
@@ -160,6 +173,15 @@ func Start(opts Options) (*Capture, error) {
 	}
 	c.tasks.Go(c.retry)
 	return c, nil
+}
+
+// explainOwn says what it takes to look at another process's namespace (ptrace(2), "Ptrace
+// access mode checking").
+func explainOwn(err error) error {
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+		return &bpf.MissingError{What: "CAP_SYS_PTRACE", Do: "run as root, or give the process this capability", Err: err}
+	}
+	return bpf.Explain(err)
 }
 
 // tryNamespaces finds out early whether namespaces may be entered.
@@ -311,6 +333,41 @@ func (c *Capture) SetTarget(target func(pcap.Pod) Target) {
 	c.target = target
 	for _, s := range c.spaces {
 		c.refresh(s)
+	}
+}
+
+// SetExcludePorts replaces Options.ExcludePorts.
+func (c *Capture) SetExcludePorts(ports []uint16) {
+	ports = slices.Sorted(slices.Values(ports))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended || slices.Equal(ports, c.opts.ExcludePorts) {
+		return
+	}
+	c.opts.ExcludePorts = ports
+	for _, s := range c.spaces {
+		c.refresh(s)
+	}
+}
+
+// Renew asks Options.Name and the target again about every pod, because names or what the
+// target goes by have changed. The sockets of a pod that got another name stay: no packet is
+// missed.
+func (c *Capture) Renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	changed := false
+	for _, s := range c.spaces {
+		if pod := c.podOf(s); pod != s.pod || !equalPolicy(c.target(pod), s.policy) {
+			c.refresh(s)
+			changed = true
+		}
+	}
+	if changed && c.own != nil {
+		c.refresh(c.own) // which of its devices lead to captured pods may have changed
 	}
 }
 

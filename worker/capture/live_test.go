@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -184,7 +186,7 @@ func TestOverload(t *testing.T) {
 			t.Fatal(err)
 		}
 		if k.Seen != k.Stored+k.Dropped+k.Filtered {
-			t.Errorf("%s %s: the kernel counted %+v", tap.space.ns.Pod, tap.device.name, k)
+			t.Errorf("%s %s: the kernel counted %+v", tap.space.pod, tap.device.name, k)
 		}
 		tail += k.Pending
 	}
@@ -300,4 +302,121 @@ func TestRunEnds(t *testing.T) {
 		t.Errorf("stats after the end: %+v", s)
 	}
 	c.SetTarget(func(pcap.Pod) Target { return Target{} })
+}
+
+// A pod that gets its name while packets come: the sockets stay, no packet is missed or told
+// twice, and the counts of the two names are those of the whole.
+func TestRename(t *testing.T) {
+	w := newWorld(t)
+	w.pair()
+	const uid = "3032d389-0aa0-49e6-a202-707469985b29"
+	var named atomic.Bool
+	var mu sync.Mutex
+	final := map[string]uint64{}
+	name := func(p pcap.Pod) pcap.Pod {
+		if named.Load() && p.UID != "" {
+			p.Namespace, p.Name = "shop", "cart"
+		}
+		return p
+	}
+	c := w.capture(Options{
+		Discover: []Discoverer{fixed{{Pod: pcap.Pod{UID: uid}, Path: w.path("b"), Inode: w.inode("b")}}},
+		Name:     name,
+		Final: func(i *pcap.Interface, s pcap.Stats) {
+			mu.Lock()
+			defer mu.Unlock()
+			final[i.Pod.Name+":"+i.Name] += s.Stored
+		},
+	})
+	c.attached("", "eth0", "lo")
+	eth0 := c.Pods()[0].Interfaces[0].Interface
+	w.sink("b", "udp4", ":7025")
+	const count = 4000
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.send("a", "udp4", "10.99.0.2:7025", count, 100)
+	}()
+	wait(t, "the first packets", func() bool { return c.Stats().Stored > count/8 })
+	named.Store(true)
+	c.Renew()
+	<-done
+	c.attached("cart", "eth0", "lo")
+	c.drained()
+	before, after := c.packets("", udp4(7025)), c.packets("cart", udp4(7025))
+	if len(before)+len(after) != count || len(after) == 0 {
+		t.Fatalf("%d packets without a name and %d with it, want %d", len(before), len(after), count)
+	}
+	for i, p := range append(before, after...) {
+		if n := binary.BigEndian.Uint32(p.Data[42:]); n != uint32(i) || p.Iface.Vantage != eth0.Vantage || p.Iface.Pod.UID != uid {
+			t.Fatalf("packet %d is number %d of %+v", i, n, p.Iface)
+		}
+	}
+	c.Renew() // nothing has changed
+	if i := c.Pods()[0].Interfaces[0].Interface; i != after[len(after)-1].Iface {
+		t.Errorf("the interface is %+v, another one", i)
+	}
+	c.stop()
+	mu.Lock()
+	defer mu.Unlock()
+	stored := c.Stats().Stored
+	if sum := final[":eth0"] + final["cart:eth0"] + final[":lo"] + final["cart:lo"]; sum != stored || final[":eth0"] == 0 || final["cart:eth0"] == 0 {
+		t.Errorf("finally stored: %v, want %d in all", final, stored)
+	}
+}
+
+// A pod that is told with a name from now on, and one whose namespace another pod has.
+func TestUpdate(t *testing.T) {
+	w := newWorld(t)
+	w.add("a")
+	c := w.capture(Options{Discover: []Discoverer{waiting{}}})
+	ns := Namespace{Pod: pcap.Pod{UID: "1"}, Path: w.path("a"), Inode: w.inode("a")}
+	c.update(0, []Namespace{ns})
+	vantage := func(want pcap.Pod) uint32 {
+		t.Helper()
+		p := c.Pods()
+		if len(p) != 1 || len(p[0].Interfaces) != 1 || p[0].Pod != want || p[0].Interfaces[0].Interface.Pod != want {
+			t.Fatalf("captured: %+v, want %+v", p, want)
+		}
+		return p[0].Interfaces[0].Interface.Vantage
+	}
+	first := vantage(ns.Pod)
+	ns.Pod.Namespace, ns.Pod.Name = "shop", "cart"
+	c.update(0, []Namespace{ns})
+	if v := vantage(ns.Pod); v != first {
+		t.Errorf("a name made it another vantage: %d, was %d", v, first)
+	}
+	ns.Pod.UID = "2"
+	c.update(0, []Namespace{ns})
+	if v := vantage(ns.Pod); v == first {
+		t.Error("another pod has the same vantage")
+	}
+}
+
+type waiting struct{}
+
+func (waiting) Discover(ctx context.Context, _ func([]Namespace)) error {
+	<-ctx.Done()
+	return nil
+}
+
+// Ports of the console that become known late.
+func TestSetExcludePorts(t *testing.T) {
+	w := newWorld(t)
+	w.pair()
+	c := w.capture(Options{OwnNamespace: w.path("b"), Discover: []Discoverer{ours{prefix: w.prefix}}})
+	c.attached("a", "eth0", "lo")
+	c.attached("", "lo")
+	w.sink("b", "udp4", ":7026")
+	w.sink("b", "udp4", ":7027")
+	w.send("a", "udp4", "10.99.0.2:7026", 3, 10)
+	c.expect("a", 3, udp4(7026))
+	c.SetExcludePorts([]uint16{7026})
+	w.send("a", "udp4", "10.99.0.2:7026", 3, 10)
+	w.send("a", "udp4", "10.99.0.2:7027", 3, 10)
+	c.expect("a", 3, udp4(7027))
+	c.expect("a", 3, udp4(7026))
+	c.SetExcludePorts(nil)
+	w.send("a", "udp4", "10.99.0.2:7026", 3, 10)
+	c.expect("a", 6, udp4(7026))
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/worker/bpf"
@@ -17,8 +18,11 @@ var tunnelPorts = []uint16{4789, 8472, 6081}
 
 // space is one network namespace that is, or should be, captured. Guarded by Capture.mu.
 type space struct {
-	ns      Namespace
-	own     bool // the node's
+	ns      Namespace // as it was told
+	pod     pcap.Pod  // with the name that it has by now
+	policy  Target    // as it was last asked for
+	own     bool      // the node's
+	since   time.Time // when it was found
 	vantage uint32
 	fd      int      // of the namespace, -1: not open
 	netlink *netlink // nil: not open
@@ -38,6 +42,7 @@ type tap struct {
 	target bpf.Target
 	socket *bpf.Socket
 	stats  pcap.Stats // as last read
+	before pcap.Stats // counted under earlier values of its Interface
 	cut    uint64
 }
 
@@ -75,13 +80,17 @@ func (c *Capture) update(discoverer int, list []Namespace) {
 		}
 	}
 	for inode, s := range c.spaces {
-		if ns, ok := want[inode]; !s.own && (!ok || ns.Pod != s.ns.Pod) {
+		if ns, ok := want[inode]; !s.own && (!ok || !samePod(ns.Pod, s.ns.Pod)) {
 			c.leave(s)
 		}
 	}
 	for inode, ns := range want {
 		if s := c.spaces[inode]; s != nil {
-			s.ns.Path = ns.Path
+			renamed := s.ns.Pod != ns.Pod
+			s.ns = ns
+			if renamed {
+				c.refresh(s)
+			}
 		} else {
 			c.enter(ns, false)
 		}
@@ -91,13 +100,24 @@ func (c *Capture) update(discoverer int, list []Namespace) {
 	}
 }
 
+// samePod says whether it is one pod, which may have got another name.
+func samePod(a, b pcap.Pod) bool { return a == b || a.UID != "" && a.UID == b.UID }
+
 func (c *Capture) enter(ns Namespace, own bool) *space {
 	c.vantage++
-	s := &space{ns: ns, own: own, vantage: c.vantage, fd: -1, taps: map[uint32]*tap{}}
+	s := &space{ns: ns, own: own, since: time.Now(), vantage: c.vantage, fd: -1, taps: map[uint32]*tap{}}
 	c.spaces[ns.Inode] = s
 	c.refresh(s)
-	c.log.Info("namespace found", "pod", ns.Pod.String(), "own", own, "interfaces", len(s.taps))
+	c.log.Info("namespace found", "pod", s.pod.String(), "uid", ns.Pod.UID, "own", own, "interfaces", len(s.taps))
 	return s
+}
+
+// podOf is the pod of a namespace by the name that it has now.
+func (c *Capture) podOf(s *space) pcap.Pod {
+	if s.own {
+		return pcap.Pod{}
+	}
+	return c.opts.Name(s.ns.Pod)
 }
 
 func (c *Capture) leave(s *space) {
@@ -107,7 +127,7 @@ func (c *Capture) leave(s *space) {
 	}
 	s.close()
 	delete(c.spaces, s.ns.Inode)
-	c.log.Info("namespace left", "pod", s.ns.Pod.String(), "own", s.own)
+	c.log.Info("namespace left", "pod", s.pod.String(), "uid", s.ns.Pod.UID, "own", s.own)
 }
 
 // listen refreshes a namespace whenever the kernel says that something changed in it.
@@ -125,12 +145,14 @@ func (c *Capture) listen(s *space, n *netlink) {
 // refresh brings what is attached in line with what is there and wanted. It says whether the
 // devices of the namespace have changed.
 func (c *Capture) refresh(s *space) (changed bool) {
+	s.pod = c.podOf(s)
+	s.policy = c.target(s.pod)
 	changed, err := c.tryRefresh(s)
 	problem := ""
 	if err != nil {
 		problem = err.Error()
 		if problem != s.problem {
-			c.log.Warn("namespace is not captured as it should be", "pod", s.ns.Pod.String(), "err", err)
+			c.log.Warn("namespace is not captured as it should be", "pod", s.pod.String(), "err", err)
 		}
 	}
 	s.problem = problem
@@ -156,7 +178,7 @@ func (c *Capture) tryRefresh(s *space) (changed bool, err error) {
 	}
 
 	var want []tapped
-	policy := c.target(s.ns.Pod)
+	policy := &s.policy
 	switch {
 	case policy.Off:
 	case s.own:
@@ -182,12 +204,12 @@ func (c *Capture) tryRefresh(s *space) (changed bool, err error) {
 	for i := range want {
 		if t := s.taps[want[i].index]; t == nil {
 			fresh = append(fresh, &want[i])
-		} else if err := c.change(t, &want[i], &policy); err != nil {
+		} else if err := c.change(t, &want[i], policy); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	if len(fresh) > 0 {
-		errs = append(errs, c.attach(s, fresh, &policy))
+		errs = append(errs, c.attach(s, fresh, policy))
 	}
 	return changed, errors.Join(errs...)
 }
@@ -269,7 +291,7 @@ func (c *Capture) attach(s *space, fresh []*tapped, policy *Target) error {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("capture interface %s: %w", t.device.name, err))
 		default:
-			c.log.Debug("interface attached", "pod", s.ns.Pod.String(), "interface", t.device.name, "slot", t.slot)
+			c.log.Debug("interface attached", "pod", s.pod.String(), "interface", t.device.name, "slot", t.slot)
 		}
 	}
 	return errors.Join(errs...)
@@ -283,8 +305,12 @@ func (c *Capture) change(t *tap, d *tapped, policy *Target) error {
 			return fmt.Errorf("capture interface %s: %w", d.name, err)
 		}
 	}
-	if !equalDevice(d.device, t.device) || target.SnapLen != t.target.SnapLen {
+	old := c.slots[t.slot].Load()
+	if !equalDevice(d.device, t.device) || target.SnapLen != t.target.SnapLen || old.Pod != t.space.pod {
 		c.slots[t.slot].Store(c.interfaceOf(t.space, d, &target))
+		now := c.read(t)
+		c.opts.Final(old, minus(&now, &t.before))
+		t.before = now
 	}
 	t.target, t.device = target, d.device
 	return nil
@@ -295,14 +321,14 @@ func (c *Capture) change(t *tap, d *tapped, policy *Target) error {
 func (c *Capture) detach(t *tap) {
 	delete(t.space.taps, t.device.index)
 	if err := c.prog.DeleteTarget(t.slot); err != nil {
-		c.log.Error("let interface go", "pod", t.space.ns.Pod.String(), "interface", t.device.name, "err", err)
+		c.log.Error("let interface go", "pod", t.space.pod.String(), "interface", t.device.name, "err", err)
 	}
 	c.closed.Go(func() {
 		c.closer <- struct{}{}
 		err := t.socket.Close()
 		<-c.closer
 		if err != nil {
-			c.log.Error("let interface go", "pod", t.space.ns.Pod.String(), "interface", t.device.name, "err", err)
+			c.log.Error("let interface go", "pod", t.space.pod.String(), "interface", t.device.name, "err", err)
 		}
 		// The program does not run for it any more: the counts are final, and what it stored
 		// is in the ring.
@@ -311,12 +337,11 @@ func (c *Capture) detach(t *tap) {
 		add(&c.gone, &stats)
 		add(&t.space.gone, &stats)
 		t.space.goneCut += t.cut
+		stats = minus(&stats, &t.before)
 		delete(c.live, t.slot)
 		c.retired = append(c.retired, retired{slot: t.slot, until: c.ring.Produced()})
 		c.mu.Unlock()
-		if c.opts.Final != nil {
-			c.opts.Final(iface, stats)
-		}
+		c.opts.Final(iface, stats)
 	})
 }
 
@@ -366,7 +391,7 @@ func (c *Capture) interfaceOf(s *space, d *tapped, t *bpf.Target) *pcap.Interfac
 		Link:    d.link,
 		SnapLen: t.SnapLen,
 		Node:    c.opts.Node,
-		Pod:     s.ns.Pod,
+		Pod:     s.pod,
 		Addrs:   d.addrs,
 		Vantage: s.vantage,
 	}
@@ -387,6 +412,10 @@ func equalDevice(a, b device) bool {
 	return a.index == b.index && a.name == b.name && a.arphrd == b.arphrd && a.kind == b.kind &&
 		a.member == b.member && a.link == b.link && a.foreign == b.foreign && a.nsid == b.nsid && a.port == b.port &&
 		slices.Equal(a.addrs, b.addrs)
+}
+
+func equalPolicy(a, b Target) bool {
+	return a.Off == b.Off && a.SnapLen == b.SnapLen && slices.Equal(a.Only, b.Only) && slices.Equal(a.Never, b.Never)
 }
 
 func equalTarget(a, b *bpf.Target) bool {

@@ -3,13 +3,16 @@ package capture
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/sshark/sshark/pcap"
 )
 
 // State is what is captured of one namespace.
 type State struct {
-	Pod        pcap.Pod // the zero Pod: the node's own
+	Pod        pcap.Pod  // by the name that it has now; the zero Pod: the node's own
+	Since      time.Time // when its namespace was found
+	Off        bool      // the target does not want it
 	Interfaces []InterfaceState
 	Problem    string     // what is wrong, for a person; "": nothing
 	Stats      pcap.Stats // also of interfaces that it had before
@@ -19,7 +22,7 @@ type State struct {
 // InterfaceState is one interface that is captured now.
 type InterfaceState struct {
 	Interface *pcap.Interface
-	Stats     pcap.Stats
+	Stats     pcap.Stats // of this value of it: see Options.Final
 }
 
 // Pods says how each namespace is captured, the node's own first, then by name.
@@ -30,7 +33,7 @@ func (c *Capture) Pods() []State {
 	index := make(map[*space]int, len(c.spaces))
 	for _, s := range c.spaces {
 		index[s] = len(out)
-		out = append(out, State{Pod: s.ns.Pod, Problem: s.problem, Stats: s.gone, Cut: s.goneCut})
+		out = append(out, State{Pod: s.pod, Since: s.since, Off: s.policy.Off, Problem: s.problem, Stats: s.gone, Cut: s.goneCut})
 	}
 	for _, t := range c.live {
 		i, ok := index[t.space]
@@ -41,7 +44,7 @@ func (c *Capture) Pods() []State {
 		add(&out[i].Stats, &stats)
 		out[i].Cut += t.cut
 		if t.space.taps[t.device.index] == t { // otherwise it is being closed
-			out[i].Interfaces = append(out[i].Interfaces, InterfaceState{c.slots[t.slot].Load(), stats})
+			out[i].Interfaces = append(out[i].Interfaces, InterfaceState{c.slots[t.slot].Load(), minus(&stats, &t.before)})
 		}
 	}
 	for i := range out {
@@ -50,7 +53,7 @@ func (c *Capture) Pods() []State {
 		})
 	}
 	slices.SortFunc(out, func(a, b State) int {
-		return cmp.Or(cmp.Compare(a.Pod.Namespace, b.Pod.Namespace), cmp.Compare(a.Pod.Name, b.Pod.Name))
+		return cmp.Or(cmp.Compare(a.Pod.Namespace, b.Pod.Namespace), cmp.Compare(a.Pod.Name, b.Pod.Name), cmp.Compare(a.Pod.UID, b.Pod.UID))
 	})
 	return out
 }
@@ -92,7 +95,7 @@ func (c *Capture) read(t *tap) pcap.Stats {
 	}
 	k, err := c.prog.Counters(t.slot)
 	if err != nil {
-		c.log.Error("read counters", "pod", t.space.ns.Pod.String(), "interface", t.device.name, "err", err)
+		c.log.Error("read counters", "pod", t.space.pod.String(), "interface", t.device.name, "err", err)
 		return t.stats
 	}
 	t.cut = k.Cut
@@ -105,6 +108,17 @@ func (c *Capture) read(t *tap) pcap.Stats {
 		Bytes:    k.Bytes,
 	}
 	return t.stats
+}
+
+// minus is what was counted since.
+func minus(s, before *pcap.Stats) pcap.Stats {
+	return pcap.Stats{
+		Seen:     s.Seen - before.Seen,
+		Stored:   s.Stored - before.Stored,
+		Dropped:  s.Dropped - before.Dropped,
+		Filtered: s.Filtered - before.Filtered,
+		Bytes:    s.Bytes - before.Bytes,
+	}
 }
 
 func add(sum, s *pcap.Stats) {

@@ -27,6 +27,7 @@ type collector struct {
 	since, until int64
 	last         int
 	vantage      Vantage
+	access       *Access
 	newest       newest
 	shelf        shelf
 	clock        int64
@@ -39,7 +40,7 @@ type collector struct {
 // Call implements dissect.Handler.
 func (c *collector) Call(call *dissect.Call) {
 	c.clock = max(c.clock, call.Time)
-	if call.Time < c.since || call.Time >= c.until || !c.vantage.tells(call.Flow.Vantage) {
+	if call.Time < c.since || call.Time >= c.until || !c.vantage.tells(call.Flow.Vantage) || !c.access.Tells(call.Flow) {
 		return
 	}
 	ok, err := c.eval.Call(call)
@@ -50,15 +51,16 @@ func (c *collector) Call(call *dissect.Call) {
 		return
 	}
 	c.matched++
+	hide := c.access.Hides(call.Flow)
 	if c.last == 0 {
-		c.shelf.found = append(c.shelf.found, c.shelf.keep(call))
+		c.shelf.found = append(c.shelf.found, c.shelf.keep(call, hide))
 		return
 	}
 	if len(c.newest) < c.last {
-		heap.Push(&c.newest, c.shelf.keep(call))
+		heap.Push(&c.newest, c.shelf.keep(call, hide))
 	} else if probe := (found{call: *call}); c.newest[0].before(&probe) {
 		// The one that goes is the oldest. Its block is free once all in it have gone.
-		c.newest[0] = c.shelf.keep(call)
+		c.newest[0] = c.shelf.keep(call, hide)
 		heap.Fix(&c.newest, 0)
 	}
 }
@@ -107,8 +109,7 @@ func newDissection(r *Request, f *filter.Filter, protocols []*dissect.Protocol, 
 	if f.Bodies() {
 		bodies = max(bodies, DefaultBody)
 	}
-	return &dissection{request: r, filter: f, options: dissect.Options{Protocols: protocols, Bodies: bodies,
-		Once: r.Vantage == Auto, Resolve: resolve}}
+	return &dissection{request: r, filter: f, options: dissect.Options{Protocols: protocols, Bodies: bodies, Resolve: resolve}}
 }
 
 // DefaultBody is how many bytes of a body a filter sees.
@@ -123,10 +124,10 @@ func (d *dissection) calls(ctx context.Context, in input, each func(*dissect.Cal
 	var outs []chan slab
 	quit := make(chan struct{})
 	o := d.options
-	o.Select, o.CallsOnly = selector(d.filter, r.Stream), true
+	o.Select, o.CallsOnly = selector(d.filter, r), true
 	o.Handler = func(int) dissect.Handler {
 		out := make(chan slab, 2)
-		c := &collector{eval: d.filter, since: r.Since, until: end(r), last: r.Last, vantage: r.Vantage, out: out, quit: quit}
+		c := &collector{eval: d.filter, since: r.Since, until: end(r), last: r.Last, vantage: r.Vantage, access: &r.Access, out: out, quit: quit}
 		workers, outs = append(workers, c), append(outs, out)
 		return c
 	}

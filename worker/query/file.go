@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -165,6 +166,9 @@ func (p *pass) dissection(r *Request) (*dissection, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.Access.check(f); err != nil {
+		return nil, err
+	}
 	return newDissection(r, f, p.file.protocols, p.names.Resolve), nil
 }
 
@@ -203,6 +207,11 @@ func (p *pass) reported(matched uint64) *Report {
 
 // Calls implements Source.
 func (f *File) Calls(ctx context.Context, r *Request, each func(*dissect.Call) error) (*Report, error) {
+	return CallsOnce(ctx, r, each, f.calls)
+}
+
+// calls hands out all sightings.
+func (f *File) calls(ctx context.Context, r *Request, each func(*dissect.Call) error) (*Report, error) {
 	p := f.pass()
 	d, err := p.dissection(r)
 	if err != nil {
@@ -214,6 +223,11 @@ func (f *File) Calls(ctx context.Context, r *Request, each func(*dissect.Call) e
 
 // Flows implements Source.
 func (f *File) Flows(ctx context.Context, r *Request, each func(*dissect.Flow) error) (*Report, error) {
+	return FlowsOnce(ctx, r, each, f.flows)
+}
+
+// flows hands out all sightings.
+func (f *File) flows(ctx context.Context, r *Request, each func(*dissect.Flow) error) (*Report, error) {
 	p := f.pass()
 	d, err := p.dissection(r)
 	if err != nil {
@@ -232,8 +246,9 @@ func (f *File) Packets(ctx context.Context, r *Request, out PacketSink) (*Report
 	}
 	tracker := flow.NewTracker[bool](trackedFlows, nil)
 	var h flow.Header
+	out, name := r.Access.guarded(out, func(end netip.AddrPort, at int64) identity.Owner { return OwnerAt(end, at, p.names) })
 	t := taker{r: r, out: out}
-	err = p.read(ctx, out.Name, func(packet *pcap.Packet) error {
+	err = p.read(ctx, name, func(packet *pcap.Packet) error {
 		if wanted != nil {
 			h.Parse(packet.Iface.Link, packet.Data)
 			e, fresh := tracker.Packet(packet, &h)
@@ -254,7 +269,7 @@ const trackedFlows = 500_000
 
 // wanted finds the flows that match; nil stands for all packets.
 func (f *File) wanted(ctx context.Context, r *Request) (map[flow.ID]bool, error) {
-	if r.Filter == "" && r.Stream == 0 && (r.Vantage == Auto || r.Vantage == Both) {
+	if r.Filter == "" && r.Stream == 0 && (r.Vantage == Auto || r.Vantage == Both) && !r.Access.Limited {
 		return nil, nil
 	}
 	p := f.pass()

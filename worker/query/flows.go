@@ -25,7 +25,8 @@ type flowCollector struct {
 
 // Call implements dissect.Handler.
 func (c *flowCollector) Call(call *dissect.Call) {
-	if !c.calls || call.Time < c.request.Since || call.Time >= end(c.request) || !c.request.Vantage.tells(call.Flow.Vantage) {
+	if !c.calls || call.Time < c.request.Since || call.Time >= end(c.request) || !c.request.Vantage.tells(call.Flow.Vantage) ||
+		!c.request.Access.Tells(call.Flow) {
 		return
 	}
 	ok, err := c.eval.Call(call)
@@ -39,7 +40,7 @@ func (c *flowCollector) Call(call *dissect.Call) {
 
 // FlowEnd implements dissect.Handler.
 func (c *flowCollector) FlowEnd(f *dissect.Flow) {
-	if f.Last < c.request.Since || f.First >= end(c.request) || !c.request.Vantage.tells(f.Vantage) {
+	if f.Last < c.request.Since || f.First >= end(c.request) || !c.request.Vantage.tells(f.Vantage) || !c.request.Access.Tells(f) {
 		return
 	}
 	ok := c.matches[f.ID]
@@ -116,7 +117,7 @@ func (d *dissection) flows(ctx context.Context, in input, each func(*dissect.Flo
 func (d *dissection) collectFlows(ctx context.Context, in input, live func(*dissect.Flow)) ([]dissect.Flow, error) {
 	var workers []*flowCollector
 	o := d.options
-	o.Select = selector(d.filter, d.request.Stream)
+	o.Select = selector(d.filter, d.request)
 	o.Handler = func(int) dissect.Handler {
 		c := &flowCollector{eval: d.filter, request: d.request, calls: d.filter.Calls(), matches: map[flow.ID]bool{}, live: live}
 		workers = append(workers, c)
@@ -134,10 +135,13 @@ func (d *dissection) collectFlows(ctx context.Context, in input, live func(*diss
 }
 
 // selector prunes flows by what is known of them before any payload is read.
-func selector(f *filter.Filter, stream flow.ID) func(*dissect.Flow) bool {
+func selector(f *filter.Filter, r *Request) func(*dissect.Flow) bool {
 	return func(fl *dissect.Flow) bool {
-		if stream != 0 {
-			return fl.ID == stream
+		switch {
+		case !r.Access.Tells(fl):
+			return false
+		case r.Stream != 0:
+			return fl.ID == r.Stream
 		}
 		return f.Flow(fl) != filter.Never
 	}

@@ -55,8 +55,8 @@ const (
 	shelfText  = 64 << 10
 )
 
-// keep copies a call off its parser.
-func (s *shelf) keep(c *dissect.Call) *found {
+// keep copies a call off its parser; with hide, without what was said.
+func (s *shelf) keep(c *dissect.Call, hide bool) *found {
 	if len(s.block) == cap(s.block) {
 		s.block = make([]found, 0, shelfCalls)
 	}
@@ -66,8 +66,13 @@ func (s *shelf) keep(c *dissect.Call) *found {
 	if cap(s.text)-len(s.text) < 4096 {
 		s.text = make([]byte, 0, shelfText)
 	}
-	f.kept.Summary = s.write(c.Message.AppendSummary)
+	f.call.Message = &f.kept
 	f.kept.Status = s.write(c.Message.AppendStatus)
+	if hide {
+		f.kept.Status = codeOf(f.kept.Status)
+		return f
+	}
+	f.kept.Summary = s.write(c.Message.AppendSummary)
 	f.kept.Fields = s.write(c.Message.AppendFields)
 	for part := range f.kept.Bodies {
 		if b := c.Message.Body(part); b != nil {
@@ -76,7 +81,6 @@ func (s *shelf) keep(c *dissect.Call) *found {
 			f.kept.Bodies[part] = &own
 		}
 	}
-	f.call.Message = &f.kept
 	return f
 }
 

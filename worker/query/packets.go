@@ -40,8 +40,9 @@ func (s *Stored) Packets(ctx context.Context, r *Request, out PacketSink) (*Repo
 	if err != nil {
 		return q.report(0), err
 	}
+	out, name := q.guarded(out)
 	t := taker{r: r, out: out}
-	err = q.read(ctx, r, 0, 0, out.Name, func(p *pcap.Packet, id flow.ID, opener flow.Opener) error {
+	err = q.read(ctx, r, 0, 0, name, func(p *pcap.Packet, id flow.ID, opener flow.Opener) error {
 		if !wanted(p, id, opener) {
 			return nil
 		}
@@ -54,7 +55,7 @@ func (s *Stored) Packets(ctx context.Context, r *Request, out PacketSink) (*Repo
 func (q *reading) wanted(ctx context.Context) (func(*pcap.Packet, flow.ID, flow.Opener) bool, error) {
 	r := q.r
 	switch {
-	case r.Filter == "" && (r.Vantage == Auto || r.Vantage == Both):
+	case r.Filter == "" && (r.Vantage == Auto || r.Vantage == Both) && !r.Access.Limited:
 		return func(*pcap.Packet, flow.ID, flow.Opener) bool { return true }, nil
 	case needsDissection(q.filter):
 		all := r.uncut()
@@ -67,7 +68,7 @@ func (q *reading) wanted(ctx context.Context) (func(*pcap.Packet, flow.ID, flow.
 		ok, seen := known[id]
 		if !seen {
 			fl := ends.OfPacket(p, id, opener)
-			ok = r.Vantage.tells(fl.Vantage) && byEnds(q.filter, fl)
+			ok = r.Vantage.tells(fl.Vantage) && r.Access.TellsPacket(fl, p.Iface) && byEnds(q.filter, fl)
 			known[id] = ok
 		}
 		return ok
@@ -84,7 +85,6 @@ func (r *Request) uncut() *Request {
 // matching finds the flows that match, for their packets to be told: from every vantage that
 // has them.
 func (d *dissection) matching(ctx context.Context, in input) (map[flow.ID]bool, error) {
-	d.options.Once = false
 	ids := map[flow.ID]bool{}
 	_, err := d.flows(ctx, in, func(fl *dissect.Flow) error {
 		ids[fl.ID] = true
@@ -134,6 +134,7 @@ const (
 type undecided struct {
 	mu      sync.Mutex
 	filter  *filter.Filter
+	access  *Access
 	matched map[flow.ID]bool
 	fresh   bool      // something matched since the last look
 	ended   []flow.ID // flows that matched and are over: no more packets of theirs come
@@ -149,6 +150,9 @@ type heldPacket struct {
 
 // Call implements dissect.Handler.
 func (u *undecided) Call(c *dissect.Call) {
+	if !u.access.Tells(c.Flow) {
+		return
+	}
 	if ok, err := u.filter.Call(c); err != nil || !ok {
 		return
 	}
@@ -161,7 +165,10 @@ func (u *undecided) Call(c *dissect.Call) {
 
 // FlowEnd implements dissect.Handler.
 func (u *undecided) FlowEnd(f *dissect.Flow) {
-	ok, err := u.filter.MatchFlow(f)
+	ok, err := false, error(nil)
+	if u.access.Tells(f) {
+		ok, err = u.filter.MatchFlow(f)
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if err == nil && ok && !u.matched[f.ID] {
@@ -233,14 +240,15 @@ func (u *undecided) forget() {
 // come once that is known: a little late, and those of other flows in between.
 func (q *reading) followMatching(ctx context.Context, out PacketSink) (*Report, error) {
 	r := q.r
-	u := &undecided{filter: q.filter, matched: map[flow.ID]bool{}}
+	out, name := q.guarded(out)
+	u := &undecided{filter: q.filter, access: &r.Access, matched: map[flow.ID]bool{}}
 	o := q.dissection(r).options
-	o.Once, o.Select = false, selector(q.filter, r.Stream)
+	o.Select = selector(q.filter, r)
 	o.Handler = func(int) dissect.Handler { return u }
 	e := dissect.NewEngine(o)
 	defer e.Close()
 	n := 0
-	err := q.read(ctx, r, 0, 0, out.Name, func(p *pcap.Packet, id flow.ID, opener flow.Opener) error {
+	err := q.read(ctx, r, 0, 0, name, func(p *pcap.Packet, id flow.ID, opener flow.Opener) error {
 		e.Packet(p, id, opener)
 		if err := u.add(p, id, out); err != nil {
 			return err

@@ -32,6 +32,9 @@ type Request struct {
 	// Stream asks for the calls or packets of this flow only; 0: all.
 	Stream flow.ID
 	Access Access
+	// Notice, if set, is told while the query runs when a node goes missing (Missing says why)
+	// and when it begins to answer, also again. It is called by one goroutine at a time.
+	Notice func(NodeReport)
 }
 
 // Access limits what an answer may tell. The zero value is no limit.
@@ -41,14 +44,18 @@ type Access struct {
 	Limited    bool
 	Namespaces []string
 	// Metadata: calls tell who spoke when with whom, how long it took and how it ended, and
-	// nothing of what was said; filters must not ask for that either.
+	// nothing of what was said, but for flows of which one end is in Payload. A filter must not
+	// ask for what was said then, and no bytes of streams are told: that is ErrRefused.
 	Metadata bool
+	Payload  []string
 }
 
 // Vantage says which sightings of a flow are told.
 type Vantage uint8
 
-// Auto tells a flow once, the server's side first; Both tells every sighting.
+// Auto tells a flow once, joined of what was seen at both ends (package vantage); Both tells
+// every sighting. A filter judges each sighting by what was seen there: with Auto a call is
+// told of the sightings that match.
 const (
 	Auto Vantage = iota
 	Client
@@ -56,8 +63,8 @@ const (
 	Both
 )
 
-// tells says whether a sighting of a flow is one to tell. What Auto tells is the engine's
-// affair, which knows both sightings; a flow seen in the middle is told to everybody.
+// tells says whether a sighting of a flow is one to tell, or to join with others; a flow seen
+// in the middle is told to everybody.
 func (v Vantage) tells(side dissect.Side) bool {
 	switch v {
 	case Client:
@@ -105,15 +112,30 @@ type Report struct {
 type NodeReport struct {
 	Node    string
 	Missing string // why it did not answer (in full), "" if it did
+	Part    bool   // it is missing, but some of its answer had come
 	Oldest  int64  // time of the oldest packet kept, 0: nothing kept
 	Newest  int64
 	Matched uint64 // what matched, before First and Last cut it
 	// More: the answer was complete before all of the window was read, so Matched is a lower
 	// bound.
-	More    bool
+	More bool
+	// Most: calls that were seen at several places count at each of them, as not all were
+	// joined; so Matched is an upper bound.
+	Most    bool
 	Dropped uint64   // packets lost in the window, as far as the node can tell
 	Lagged  uint64   // packets that a follower was too slow to see
 	Notes   []string // other things that the asker must know: a damaged segment, a truncated file
+}
+
+// Absence is the sentence that says that a node is missing and why, "" if it is not.
+func (n *NodeReport) Absence() string {
+	switch {
+	case n.Missing == "":
+		return ""
+	case n.Part:
+		return n.Node + " stopped answering: " + n.Missing
+	}
+	return n.Node + " did not answer: " + n.Missing
 }
 
 // Partial says whether a node is missing.
@@ -145,12 +167,15 @@ type Node struct {
 	Segments   int
 	Queries    int // questions about calls, flows and packets that are being answered now
 	Pods       []PodState
+	Version    string // of the program, "": not known
+	Kernel     string // release of the node's kernel (uname -r), "": not known
 }
 
 // PodState is what is captured of one pod.
 type PodState struct {
 	Pod        pcap.Pod
 	Interfaces []string
+	Off        bool   // it is not wanted: the worker's targets leave it out
 	Problem    string // why it is not captured, "" if it is
 	Stats      pcap.Stats
 }

@@ -30,7 +30,7 @@ const began = int64(1_700_000_000_000_000_000)
 
 var addrs = [2]netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")}
 
-func newWorld(t *testing.T, w *pcapng.Writer) *world {
+func newWorld(t testing.TB, w *pcapng.Writer) *world {
 	t.Helper()
 	out := &world{w: w, t: began}
 	for i, name := range []string{"gateway", "catalog"} {
@@ -41,7 +41,7 @@ func newWorld(t *testing.T, w *pcapng.Writer) *world {
 }
 
 // say adds one TCP packet from pod src, seen where it leaves and where it arrives.
-func (w *world) say(t *testing.T, src int, port uint16, seq, ack uint32, flags uint8, payload string) {
+func (w *world) say(t testing.TB, src int, port uint16, seq, ack uint32, flags uint8, payload string) {
 	t.Helper()
 	b := make([]byte, 40, 40+len(payload))
 	b[0], b[8], b[9] = 0x45, 64, 6
@@ -65,7 +65,7 @@ func (w *world) say(t *testing.T, src int, port uint16, seq, ack uint32, flags u
 }
 
 // capture is a file of n requests over a few connections, with status 200 but for each tenth.
-func capture(t *testing.T, n int) string {
+func capture(t testing.TB, n int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "shop.pcapng")
 	f, err := os.Create(path)
@@ -106,7 +106,7 @@ func capture(t *testing.T, n int) string {
 	return path
 }
 
-func openFile(t *testing.T, path string) *File {
+func openFile(t testing.TB, path string) *File {
 	t.Helper()
 	all := protocols.All()
 	language, err := filter.New(all)
@@ -174,8 +174,8 @@ func TestCalls(t *testing.T) {
 			if strings.Join(got, ",") != strings.Join(c.want, ",") {
 				t.Errorf("got %d: %.300s\nwant %d: %.300s", len(got), got, len(c.want), c.want)
 			}
-			if c.r.First == 0 && report.Nodes[0].Matched != c.matched {
-				t.Errorf("matched %d, want %d", report.Nodes[0].Matched, c.matched)
+			if got := report.Nodes[0]; c.r.First == 0 && got.Matched != c.matched && !(got.Most && got.Matched > c.matched && got.Matched <= 2*c.matched) {
+				t.Errorf("matched %d (at most: %v), want %d", got.Matched, got.Most, c.matched)
 			}
 		})
 	}
@@ -210,7 +210,7 @@ func TestFlows(t *testing.T) {
 		var ids []flow.ID
 		_, err := f.Flows(context.Background(), &Request{Filter: filterText}, func(fl *dissect.Flow) error {
 			ids = append(ids, fl.ID)
-			if fl.Vantage != dissect.SideServer || fl.Protocol == nil {
+			if fl.Vantage != dissect.SideBoth || fl.Protocol == nil {
 				t.Errorf("%+v", fl)
 			}
 			return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,7 +56,7 @@ type reading struct {
 	r       *Request
 	filter  *filter.Filter
 	names   *identity.Table // as the packets tell them
-	hints   hints
+	hints   *hints
 	ends    *dissect.Ends
 	wants   map[flow.ID]bool
 	opener  map[flow.ID]flow.Opener
@@ -69,6 +70,9 @@ func (s *Stored) reading(r *Request) (*reading, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.Access.check(f); err != nil {
+		return nil, err
+	}
 	q := &reading{s: s, r: r, filter: f, names: identity.New(), hints: newHints(s.o.Names),
 		wants: map[flow.ID]bool{}, opener: map[flow.ID]flow.Opener{}}
 	q.ends = dissect.NewEnds(q.hints.resolve)
@@ -79,12 +83,20 @@ func (q *reading) dissection(r *Request) *dissection {
 	return newDissection(r, q.filter, q.s.o.Protocols, q.resolve)
 }
 
-// resolve asks what was kept with the packets, then what the node knows now.
+// resolve asks what was kept with the packets: before them, then anywhere in their segment (a
+// name may be learnt after the flow's first packet); then what the node knows now. A pod that
+// was kept by its UID alone may have got its name since.
 func (q *reading) resolve(a netip.AddrPort, at int64) *dissect.Identity {
-	if id := q.names.Resolve(a, at); id != nil {
-		return id
+	id := q.names.Resolve(a, at)
+	if id == nil {
+		id = q.hints.only(a)
 	}
-	return q.s.o.Names.Resolve(a, at)
+	if id == nil || identity.Bare(id) {
+		if now := q.s.o.Names.Resolve(a, at); id == nil || now != nil && now.PodUID == id.PodUID {
+			return now
+		}
+	}
+	return id
 }
 
 // match prunes flows by their ends, before any of their packets is read.
@@ -96,7 +108,7 @@ func (q *reading) match(i *flow.Info) bool {
 	} else if want, known := q.wants[i.ID]; known && !want {
 		return false
 	} else if !known {
-		want = q.hints.ambiguous(i) || q.filter.Flow(q.ends.Of(i)) != filter.Never
+		want = q.hints.ambiguous(i) || q.mayMatch(i)
 		if q.wants[i.ID] = want; !want {
 			return false
 		}
@@ -107,17 +119,26 @@ func (q *reading) match(i *flow.Info) bool {
 	return true
 }
 
+// mayMatch judges by the names that are known so far. What has no ends is judged by its packets.
+func (q *reading) mayMatch(i *flow.Info) bool {
+	f := q.ends.Of(i)
+	return (f.Transport == 0 || q.r.Access.Tells(f)) && q.filter.Flow(f) != filter.Never
+}
+
 // hints are the names that a segment has, before it is known when they were learnt: enough to
-// leave out flows that cannot match, as long as an address had one name only.
+// leave out flows that cannot match, as long as an address had one name only. They come in
+// while flows are dissected.
 type hints struct {
-	live   *identity.Table
+	live *identity.Table
+
+	mu     sync.RWMutex
 	names  map[netip.Addr]identity.Owner // from name records
 	owners map[netip.Addr]identity.Owner // from interfaces: less is known of these
 	many   map[netip.Addr]bool
 }
 
-func newHints(live *identity.Table) hints {
-	return hints{live, map[netip.Addr]identity.Owner{}, map[netip.Addr]identity.Owner{}, map[netip.Addr]bool{}}
+func newHints(live *identity.Table) *hints {
+	return &hints{live: live, names: map[netip.Addr]identity.Owner{}, owners: map[netip.Addr]identity.Owner{}, many: map[netip.Addr]bool{}}
 }
 
 func (h *hints) known(n pcap.Name) { h.add(h.names, n.Addr, identity.Decode(n.Names)) }
@@ -133,13 +154,36 @@ func (h *hints) present(i *pcap.Interface) {
 
 func (h *hints) add(to map[netip.Addr]identity.Owner, a netip.Addr, o identity.Owner) {
 	a = a.Unmap()
-	if old, ok := to[a]; ok && !old.Equal(o) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if old, ok := to[a]; ok && !old.Equal(o) && !(identity.Bare(old.Identity) && o.Identity != nil && o.PodUID == old.PodUID) {
 		h.many[a] = true
 	}
 	to[a] = o
 }
 
 func (h *hints) resolve(a netip.AddrPort, at int64) *dissect.Identity {
+	h.mu.RLock()
+	id := h.kept(a)
+	h.mu.RUnlock()
+	if id != nil {
+		return id
+	}
+	return h.live.Resolve(a, at)
+}
+
+// only is who an address is, if it had one name only.
+func (h *hints) only(a netip.AddrPort) *dissect.Identity {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.many[a.Addr().Unmap()] {
+		return nil
+	}
+	return h.kept(a)
+}
+
+// kept is what segments say; mu is held.
+func (h *hints) kept(a netip.AddrPort) *dissect.Identity {
 	for _, from := range []map[netip.Addr]identity.Owner{h.names, h.owners} {
 		if o, ok := from[a.Addr().Unmap()]; ok {
 			if id := o.At(a.Port()); id != nil {
@@ -147,7 +191,7 @@ func (h *hints) resolve(a netip.AddrPort, at int64) *dissect.Identity {
 			}
 		}
 	}
-	return h.live.Resolve(a, at)
+	return nil
 }
 
 // ambiguous says that a flow's ends cannot be judged yet: an address had several names, or
@@ -156,6 +200,8 @@ func (h *hints) ambiguous(i *flow.Info) bool {
 	if i.Key.PortA|i.Key.PortB == 0 && (i.Key.Proto == flow.TCP || i.Key.Proto == flow.UDP) {
 		return true
 	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
 	return h.many[i.Key.Addr(flow.AtoB).Addr()] || h.many[i.Key.Addr(flow.BtoA).Addr()]
 }
 
@@ -274,6 +320,11 @@ func (q *reading) report(matched uint64) *Report {
 // Calls implements Source.
 func (s *Stored) Calls(ctx context.Context, r *Request, each func(*dissect.Call) error) (*Report, error) {
 	defer s.begin()()
+	return CallsOnce(ctx, r, each, s.calls)
+}
+
+// calls hands out all sightings; they stay valid.
+func (s *Stored) calls(ctx context.Context, r *Request, each func(*dissect.Call) error) (*Report, error) {
 	if r.Last > 0 && !r.Follow && r.Stream == 0 {
 		return s.newest(ctx, r, each)
 	}
@@ -333,6 +384,11 @@ func (s *Stored) newest(ctx context.Context, r *Request, each func(*dissect.Call
 // Flows implements Source.
 func (s *Stored) Flows(ctx context.Context, r *Request, each func(*dissect.Flow) error) (*Report, error) {
 	defer s.begin()()
+	return FlowsOnce(ctx, r, each, s.flows)
+}
+
+// flows hands out all sightings.
+func (s *Stored) flows(ctx context.Context, r *Request, each func(*dissect.Flow) error) (*Report, error) {
 	q, err := s.reading(r)
 	if err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ func kept(t *testing.T, path string) (*File, *Stored, *store.Store) {
 		t.Fatal(err)
 	}
 	defer in.Close()
-	r, err := pcapng.NewReader(in, pcapng.ReaderOptions{})
+	r, err := pcapng.NewReader(in, pcapng.ReaderOptions{OnName: s.SetName})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,6 +102,9 @@ func one(ctx context.Context, s Source, asked *Request) (*dissect.Flow, *Report,
 
 // Stream implements Source.
 func (s *Stored) Stream(ctx context.Context, asked *Request, out StreamSink) (*Report, error) {
+	if asked.Access.Metadata {
+		return nil, errStream
+	}
 	f, report, err := one(ctx, s, asked)
 	if err != nil {
 		return report, err
@@ -120,6 +123,9 @@ func (s *Stored) Stream(ctx context.Context, asked *Request, out StreamSink) (*R
 
 // Stream implements Source.
 func (f *File) Stream(ctx context.Context, asked *Request, out StreamSink) (*Report, error) {
+	if asked.Access.Metadata {
+		return nil, errStream
+	}
 	fl, report, err := one(ctx, f, asked)
 	if err != nil {
 		return report, err

@@ -27,8 +27,9 @@ import (
 
 const (
 	batchCalls = 256
-	batchBytes = 256 << 10
+	batchBytes = 64 << 10 // a hub with 1,000 workers holds a batch or two of each
 	batchTime  = 100 * time.Millisecond
+	lifeTime   = time.Second // between signs of life
 	// maxFlows is about how many flows an answer speaks of before their indexes begin anew, so
 	// that a follower may stay for days.
 	maxFlows = 1 << 14
@@ -38,9 +39,10 @@ const (
 type Server struct {
 	api.UnimplementedWorkerServer
 	source query.Source
+	hubs   hubs
 }
 
-// New makes the service.
+// New makes the service. Where no hub is to tell who is who, that is all.
 func New(source query.Source) *Server { return &Server{source: source} }
 
 // Register adds the service to a gRPC server.
@@ -54,6 +56,8 @@ func toStatus(err error) error {
 		return nil
 	case errors.As(err, &wrong):
 		return status.Error(codes.InvalidArgument, err.Error())
+	case errors.Is(err, query.ErrRefused):
+		return status.Error(codes.PermissionDenied, err.Error())
 	case errors.Is(err, query.ErrNoSuchFlow):
 		return status.Error(codes.NotFound, err.Error())
 	case errors.Is(err, context.Canceled):
@@ -66,17 +70,24 @@ func toStatus(err error) error {
 
 // sender gathers a batch and sends it when it is large, or by the clock.
 type sender struct {
-	mu    sync.Mutex
-	send  func() error // sends and empties the batch; called with mu held
-	due   bool         // there is something to send
-	err   error
-	timer *time.Timer
+	mu     sync.Mutex
+	send   func() error // sends and empties the batch; called with mu held
+	due    bool         // there is something to send
+	quiet  bool         // nothing was sent since the last sign of life
+	closed bool
+	err    error
+	timer  *time.Timer
+	life   *time.Timer
 }
 
-func newSender(send func() error) *sender {
-	s := &sender{send: send}
+// newSender begins an answer. send must send a message also when there is nothing to tell.
+func newSender(out grpc.ServerStream, send func() error) *sender {
+	s := &sender{send: send, err: out.SendHeader(nil)}
 	s.timer = time.AfterFunc(time.Hour, s.late)
 	s.timer.Stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.life = time.AfterFunc(lifeTime, s.alive)
 	return s
 }
 
@@ -86,10 +97,25 @@ func (s *sender) late() {
 	s.flush()
 }
 
+// alive gives a sign of life if nothing else did since the last.
+func (s *sender) alive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.err != nil {
+		return
+	}
+	if s.quiet {
+		s.due = true
+		s.flush()
+	}
+	s.quiet = true
+	s.life.Reset(lifeTime)
+}
+
 // flush sends what there is. mu is held.
 func (s *sender) flush() error {
 	if s.due && s.err == nil {
-		s.due = false
+		s.due, s.quiet = false, false
 		s.err = s.send()
 	}
 	return s.err
@@ -113,11 +139,13 @@ func (s *sender) add(put func() bool) error {
 	return nil
 }
 
-// close sends the rest.
+// close sends the rest. Nothing is sent after it.
 func (s *sender) close() error {
 	s.timer.Stop()
+	s.life.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.closed = true
 	return s.flush()
 }
 
@@ -126,7 +154,7 @@ func (s *Server) Calls(m *api.Request, out grpc.ServerStreamingServer[api.CallsR
 	reply := &api.CallsReply{}
 	known := map[flow.ID]uint32{}
 	size := 0
-	send := newSender(func() error {
+	send := newSender(out, func() error {
 		err := out.Send(reply)
 		reply, size = &api.CallsReply{}, 0
 		return err
@@ -158,7 +186,7 @@ func (s *Server) Calls(m *api.Request, out grpc.ServerStreamingServer[api.CallsR
 // Flows implements api.WorkerServer.
 func (s *Server) Flows(m *api.Request, out grpc.ServerStreamingServer[api.FlowsReply]) error {
 	reply := &api.FlowsReply{}
-	send := newSender(func() error {
+	send := newSender(out, func() error {
 		err := out.Send(reply)
 		reply = &api.FlowsReply{}
 		return err
@@ -215,10 +243,10 @@ func (p *packetSender) Flush() error {
 func (s *Server) Packets(m *api.Request, out grpc.ServerStreamingServer[api.PacketsReply]) error {
 	p := &packetSender{out: out, ids: map[*pcap.Interface]uint32{}}
 	p.buf = pcapng.AppendSection(nil, pcapng.Section{})
-	p.send = newSender(func() error {
+	p.send = newSender(out, func() error {
 		err := out.Send(&api.PacketsReply{Pcapng: p.buf, Flush: p.flushed})
 		// The message may still be read after Send: its bytes are not used again.
-		p.buf, p.flushed = make([]byte, 0, batchBytes+65536), false
+		p.buf, p.flushed = make([]byte, 0, len(p.buf)), false
 		return err
 	})
 	report, err := s.source.Packets(out.Context(), api.ToRequest(m), p)
@@ -256,7 +284,7 @@ func (s *streamSender) Gap(d flow.Dir, n int64, at int64) error {
 // Stream implements api.WorkerServer.
 func (s *Server) Stream(m *api.Request, out grpc.ServerStreamingServer[api.StreamReply]) error {
 	p := &streamSender{reply: &api.StreamReply{}}
-	p.send = newSender(func() error {
+	p.send = newSender(out, func() error {
 		err := out.Send(p.reply)
 		p.reply, p.size = &api.StreamReply{}, 0
 		return err

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/term"
+
+	"github.com/sshark/sshark/sshd"
+	"github.com/sshark/sshark/sshd/screen"
+	"github.com/sshark/sshark/tui"
+)
+
+// screens makes the screen of each session of a console.
+func screens(d *dialect, host string) func(context.Context, *sshd.TUISession) (tea.Model, error) {
+	return func(ctx context.Context, s *sshd.TUISession) (tea.Model, error) {
+		return tui.New(tui.Options{Backend: screen.New(s.Source, d.language), Context: ctx, User: s.User.Name, Host: host,
+			View: s.View, Filter: s.Filter, Profile: colorprofile.Env(s.Environ)}), nil
+	}
+}
+
+// newLog writes lines for a person on a terminal, and JSON for whatever else reads them.
+func newLog(w io.Writer) *slog.Logger {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(f.Fd()) {
+		return slog.New(slog.NewTextHandler(w, nil))
+	}
+	return slog.New(slog.NewJSONHandler(w, nil))
+}
+
+// nodeName is what this machine calls itself.
+func nodeName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "localhost"
+	}
+	return name
+}
