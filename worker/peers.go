@@ -20,7 +20,13 @@ const (
 	askAgain = 30 * time.Second
 	// answerWait is when one is asked again that the hub did not answer.
 	answerWait = 2 * time.Second
+	// lookEvery is how often it is looked for what is to be asked again.
+	lookEvery = time.Second
 )
+
+// nobodyAgain is when an address that nobody has is asked for again, seen or not: a pod speaks
+// a little before the cluster's API knows its address.
+var nobodyAgain = [...]time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}
 
 // peers are the addresses that packets come from and go to and that are not of this node's
 // pods. Each is asked for once, and again when the answer is old; one that has ports of
@@ -36,6 +42,7 @@ type peers struct {
 	own     map[netip.Addr]bool // of this node's pods: never asked for
 	queue   []netip.AddrPort
 	waiting int           // asked for, or to be, and not answered yet
+	looked  time.Time     // when again was called last
 	swept   int64         // when forget was tried last
 	ready   chan struct{} // of size 1: something is in the queue
 	last    time.Time     // batch
@@ -45,6 +52,7 @@ type peers struct {
 type peer struct {
 	answer answer
 	at     int64 // of the answer, ns
+	tries  int   // index into nobodyAgain
 	asked  []asked
 }
 
@@ -193,14 +201,17 @@ func (p *peers) answered(a netip.Addr, what answer) {
 		return // it was not asked for, or so long ago that it is forgotten
 	}
 	p.close(e)
+	if what != nobody {
+		e.tries = 0
+	}
 	e.answer, e.at = what, p.now().UnixNano()
 	if what != ports {
 		e.asked = e.asked[:0]
 	}
 }
 
-// again puts all that is open back into the queue, if it was asked for before a time; all that
-// is nobody's too, if a hub is new: it may know more.
+// again puts all that is open back into the queue, if it was asked for before a time; what is
+// nobody's too where that is due, and all of it if a hub is new: it may know more.
 func (p *peers) again(before time.Time, fresh bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -209,7 +220,11 @@ func (p *peers) again(before time.Time, fresh bool) {
 		p.queue = p.queue[:0] // it is all in known
 	}
 	for a, e := range p.known {
-		if fresh && e.answer == nobody {
+		due := e.answer == nobody && e.tries < len(nobodyAgain) && now-e.at >= int64(nobodyAgain[e.tries])
+		if due && !fresh {
+			e.tries++
+		}
+		if e.answer == nobody && (fresh || due) {
 			if p.enqueue(netip.AddrPortFrom(a, 0)) {
 				p.close(e)
 				e.answer, e.asked = unanswered, append(e.asked[:0], asked{0, true, now})
@@ -229,14 +244,14 @@ func (p *peers) again(before time.Time, fresh bool) {
 // ask waits for addresses to ask for, and gathers them for a moment. It returns ctx's error
 // when that ends.
 func (p *peers) ask(ctx context.Context) ([]netip.AddrPort, error) {
-	timer := time.NewTimer(answerWait)
+	timer := time.NewTimer(lookEvery)
 	defer timer.Stop()
 	for {
+		p.look()
 		select {
 		case <-p.ready:
 		case <-timer.C:
-			p.again(p.now().Add(-answerWait), false)
-			timer.Reset(answerWait)
+			timer.Reset(lookEvery)
 			continue
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -248,11 +263,25 @@ func (p *peers) ask(ctx context.Context) ([]netip.AddrPort, error) {
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
-			timer.Reset(answerWait)
+			timer.Reset(lookEvery)
 		}
 		if batch := p.take(); len(batch) > 0 {
 			return batch, nil
 		}
+	}
+}
+
+// look asks again for what is due.
+func (p *peers) look() {
+	p.mu.Lock()
+	now := p.now()
+	due := now.Sub(p.looked) >= lookEvery
+	if due {
+		p.looked = now
+	}
+	p.mu.Unlock()
+	if due {
+		p.again(now.Add(-answerWait), false)
 	}
 }
 

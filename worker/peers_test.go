@@ -64,7 +64,12 @@ func TestPeersAskedOnce(t *testing.T) {
 		}
 		see()
 		p.met(at("10.0.0.1:8080"))
-		want("answered", "", time.Second)
+		want("answered", "", time.Second/2)
+		for range nobodyAgain {
+			want("nobody, as far as the cluster knows by now", "10.0.0.2:0", 10*time.Second)
+			p.answered(netip.MustParseAddr("10.0.0.2"), nobody)
+		}
+		want("nobody", "", 10*time.Second)
 		<-time.After(askAgain)
 		see()
 		want("an old answer", "10.0.0.1:0 10.0.0.2:443", time.Second)

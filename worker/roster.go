@@ -17,7 +17,9 @@ import (
 // network cannot be told apart.
 //
 // The hub's own pod is never captured once it is named: what an operator is shown would be
-// captured in turn.
+// captured in turn. For the same reason the node's own traffic is captured without the ports
+// of the console, of the kubelet and of the container runtime, through which `kubectl exec`
+// goes.
 type Targets struct {
 	Namespaces        []string // only these; nil: all
 	ExcludeNamespaces []string // and not these
@@ -51,6 +53,7 @@ type roster struct {
 
 	mu   sync.RWMutex
 	pods map[string]*named // by the UID that their cgroups have
+	own  []uint16          // ports that are left out of the node's own traffic
 	keys map[string]string // UIDs of static pods to those of their cgroups
 }
 
@@ -144,7 +147,25 @@ func (r *roster) has(uid string) bool {
 
 // target says whether a pod is captured.
 func (r *roster) target(p pcap.Pod) capture.Target {
-	return capture.Target{Off: !r.wants(p)}
+	t := capture.Target{Off: !r.wants(p)}
+	if p == (pcap.Pod{}) {
+		r.mu.RLock()
+		defer r.mu.RUnlock()
+		t.Never = r.own
+	}
+	return t
+}
+
+// setOwn replaces the ports that are left out of the node's own traffic, sorted; it says
+// whether they are others than before.
+func (r *roster) setOwn(ports []uint16) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if slices.Equal(r.own, ports) {
+		return false
+	}
+	r.own = ports
+	return true
 }
 
 func (r *roster) wants(p pcap.Pod) bool {

@@ -24,9 +24,11 @@ type Who struct {
 	peers  *peers
 	never  []uint16 // ports of this program at the node's addresses, besides those a hub tells
 
-	mu    sync.Mutex
-	hubs  int // that are connected
-	heard time.Time
+	mu      sync.Mutex
+	hubs    int // that are connected
+	heard   time.Time
+	told    []uint16 // ports of the console
+	control []uint16 // ports of the node's own programs that carry an operator's words
 }
 
 func newWho(w *Worker) (*Who, error) {
@@ -116,6 +118,37 @@ func (n *Who) Owner(a netip.Addr, o identity.Owner, from int64) {
 func (n *Who) NeverPorts(list []uint16) {
 	n.hear()
 	n.w.capture.SetExcludePorts(slices.Concat(n.never, list))
+	n.mu.Lock()
+	n.told = slices.Clone(list)
+	n.mu.Unlock()
+	n.quiet()
+}
+
+// listen takes the ports of the node's own programs that carry what an operator is shown.
+func (n *Who) listen(ports []uint16) {
+	n.mu.Lock()
+	n.control = ports
+	n.mu.Unlock()
+	n.quiet()
+}
+
+// quiet leaves the operators' own traffic out of the node's.
+func (n *Who) quiet() {
+	n.mu.Lock()
+	ports := slices.Concat(n.told, n.control)
+	n.mu.Unlock()
+	slices.Sort(ports)
+	if n.roster.setOwn(slices.Compact(ports)) {
+		n.w.capture.Renew()
+	}
+}
+
+// owned learns an address of the node that no captured interface has, such as a bridge's, from
+// which the node's programs speak to its pods. The cluster's API does not know these.
+func (n *Who) owned(a netip.Addr, now int64) {
+	if n.w.names.Owner(a, now).Identity == nil {
+		n.learn(a, now, identity.Owner{Identity: query.PodIdentity(pcap.Pod{}, n.w.o.Node)})
+	}
 }
 
 // Ask waits until there are addresses to ask for, and gives them once.
@@ -160,6 +193,12 @@ func (n *Who) sighted(i *pcap.Interface, at int64) {
 		}
 		n.learn(a, at, identity.Owner{Identity: id})
 	}
+}
+
+// pod is the name of a pod, by its UID.
+func (n *Who) pod(uid string) (pcap.Pod, bool) {
+	p := n.roster.name(pcap.Pod{UID: uid})
+	return p, p.Name != ""
 }
 
 // identity is who an interface belongs to.

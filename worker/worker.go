@@ -35,6 +35,7 @@ type Options struct {
 	Node      string
 	Version   string          // of the program, for those who ask how the node is
 	Targets   Targets         // which pods are captured; the zero value: all
+	Proc      string          // where the node's processes are seen, to leave an operator's own traffic out; "": nowhere
 	Capture   capture.Options // Node, Name, Target, Final and Log are filled in
 	Store     store.Options   // Node, Namer, Met and Log are filled in
 	Protocols []*dissect.Protocol
@@ -80,7 +81,7 @@ func Start(o Options) (*Worker, error) {
 	if w.capture, err = capture.Start(o.Capture); err != nil {
 		return nil, errors.Join(err, w.store.Close())
 	}
-	w.source = query.NewStored(query.StoredOptions{Node: o.Node, Store: w.store, Names: w.names, State: w.state,
+	w.source = query.NewStored(query.StoredOptions{Node: o.Node, Store: w.store, Names: w.names, State: w.state, Pod: w.who.pod,
 		Protocols: o.Protocols, Language: o.Language})
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel
@@ -154,14 +155,21 @@ func (w *Worker) run(ctx context.Context) {
 	}
 }
 
-// watchEvery is how often the counters are looked at.
-const watchEvery = time.Second
+// watchEvery is how often the counters are looked at, controlEvery after how many looks the
+// ports of the node's own programs are.
+const (
+	watchEvery   = time.Second
+	controlEvery = 10
+)
 
 // watch keeps rates, the store's statistics, and who has which address up to date.
 func (w *Worker) watch(ctx context.Context) {
 	t := time.NewTicker(watchEvery)
 	defer t.Stop()
-	for {
+	for n := 0; ; n++ {
+		if w.o.Proc != "" && n%controlEvery == 0 {
+			w.who.listen(capture.ControlPorts(w.o.Proc))
+		}
 		w.statistics()
 		select {
 		case <-t.C:
@@ -174,18 +182,25 @@ func (w *Worker) watch(ctx context.Context) {
 // statistics hands the capture's counters to the store, and learns the pods' addresses.
 func (w *Worker) statistics() {
 	now := time.Now().UnixNano()
-	uids, own := map[string]bool{}, map[netip.Addr]bool{}
+	uids, own, seen := map[string]bool{}, map[netip.Addr]bool{}, map[netip.Addr]bool{}
 	for _, p := range w.capture.Pods() {
 		uids[p.Pod.UID] = true
 		for _, i := range p.Interfaces {
 			w.store.SetStats(i.Interface, i.Stats)
 			w.who.sighted(i.Interface, now)
-			if p.Pod == (pcap.Pod{}) {
-				continue
-			}
 			for _, a := range i.Interface.Addrs {
-				own[a.Addr().Unmap()] = true
+				if p.Pod == (pcap.Pod{}) {
+					seen[a.Addr().Unmap()] = true
+				} else {
+					own[a.Addr().Unmap()] = true
+				}
 			}
+		}
+	}
+	for _, a := range w.capture.OwnAddrs() {
+		if a = a.Unmap(); !seen[a] {
+			own[a] = true
+			w.who.owned(a, now)
 		}
 	}
 	w.who.look(uids, own, now)

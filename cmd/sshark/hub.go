@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -107,7 +108,7 @@ func runHub(ctx context.Context, d *dialect, o hubOptions, errw io.Writer) (err 
 	if err != nil {
 		return usageError{err}
 	}
-	members, err := fleet.NewMembers(fleet.MembersOptions{TLS: o.tls, Protocols: d.protocols, Directory: directory{cluster}, Log: log})
+	members, err := fleet.NewMembers(fleet.MembersOptions{TLS: o.tls, Protocols: d.protocols, Directory: directory{cluster, uint16(listener.Addr().(*net.TCPAddr).Port)}, Log: log})
 	if err != nil {
 		return fmt.Errorf("%w; --tls names the folder: workers answer to a certificate of the same CA only", err)
 	}
@@ -184,7 +185,14 @@ func follow(ctx context.Context, c *kube.Cluster, m *fleet.Members) {
 
 // directory tells workers who is who. Of an address that nobody has it says so once the whole
 // cluster is known, and nothing before.
-type directory struct{ *kube.Cluster }
+type directory struct {
+	*kube.Cluster
+	port uint16 // of the console, in its pod
+}
+
+// ConsolePorts implements fleet.Directory: also the port that node ports lead to, since a node
+// may hand a connection on to the hub's.
+func (d directory) ConsolePorts() []uint16 { return slices.Concat(d.Cluster.ConsolePorts(), []uint16{d.port}) }
 
 // Who implements fleet.Directory.
 func (d directory) Who(a netip.AddrPort, at int64) (o identity.Owner, from int64, known bool) {

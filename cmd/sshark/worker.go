@@ -122,7 +122,7 @@ func runWorker(ctx context.Context, d *dialect, o workerOptions, errw io.Writer)
 	defer func() { err = errors.Join(err, probes.Close()) }()
 
 	w, err := worker.Start(worker.Options{
-		Node: o.node, Version: versionText(), Targets: o.targets,
+		Node: o.node, Version: versionText(), Targets: o.targets, Proc: "/proc",
 		Capture: capture.Options{RingSize: o.ringMB << 20, SnapLen: o.snap, OwnNamespace: "/proc/1/ns/net",
 			Discover: []capture.Discoverer{capture.Processes{Log: log}}},
 		Store:     o.store(o.dir),

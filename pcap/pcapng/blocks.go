@@ -276,7 +276,7 @@ func (r *Reader) iface(b []byte) error {
 	pod, node, ok := parseIdentity(description)
 	if ok {
 		i.Pod, i.Node, i.Comment = pod, node, comment
-		if label := podLabel(pod); label != "" {
+		if label := ownerLabel(pod, node); label != "" {
 			i.Name = strings.TrimPrefix(i.Name, label+":")
 		}
 	} else if i.Comment = description; description == "" {

@@ -7,17 +7,20 @@ import (
 	"github.com/sshark/sshark/pcap"
 )
 
-// podLabel is what stands before the device's name in if_name.
-func podLabel(p pcap.Pod) string {
+// ownerLabel is what stands before the device's name in if_name: the pod, else the node.
+func ownerLabel(p pcap.Pod, node string) string {
 	if s := p.String(); s != "" {
 		return s
 	}
-	return p.UID
+	if p.UID != "" {
+		return p.UID
+	}
+	return node
 }
 
-// interfaceName is the if_name of an interface.
+// interfaceName is the if_name of an interface: whose it is, and the device.
 func interfaceName(i *pcap.Interface) string {
-	if label := podLabel(i.Pod); label != "" {
+	if label := ownerLabel(i.Pod, i.Node); label != "" {
 		return label + ":" + i.Name
 	}
 	return i.Name

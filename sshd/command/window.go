@@ -33,7 +33,7 @@ func (w *window) declare(f *pflag.FlagSet) {
 	f.IntVar(&w.first, "first", 0, "the oldest `N` that match")
 	f.BoolVar(&w.all, "all", false, "all that match, from the oldest packet kept on")
 	f.BoolVarP(&w.follow, "follow", "f", false, "go on with what comes in")
-	f.StringVar(&w.vantage, "vantage", "auto", "`WHICH` sightings of a flow: auto (each flow once), client, server, both")
+	f.StringVar(&w.vantage, "vantage", "auto", "`WHICH` sightings of a flow: auto (each flow once; packets of both), client, server, both")
 }
 
 // asked is a request, with what is needed to speak about its answer.

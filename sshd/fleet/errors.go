@@ -73,6 +73,11 @@ func plain(text string) string {
 	for _, prefix := range []string{"transport: ", "Error while dialing: ", "authentication handshake failed: ", "error reading from server: "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
+	for _, broken := range []string{"connection reset by peer", "broken pipe", "use of closed network connection"} {
+		if strings.HasSuffix(text, broken) {
+			return "the connection broke"
+		}
+	}
 	if text == context.DeadlineExceeded.Error() || text == "EOF" || text == "" {
 		return "the connection broke"
 	}

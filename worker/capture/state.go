@@ -2,6 +2,7 @@ package capture
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -55,6 +56,23 @@ func (c *Capture) Pods() []State {
 	slices.SortFunc(out, func(a, b State) int {
 		return cmp.Or(cmp.Compare(a.Pod.Namespace, b.Pod.Namespace), cmp.Compare(a.Pod.Name, b.Pod.Name), cmp.Compare(a.Pod.UID, b.Pod.UID))
 	})
+	return out
+}
+
+// OwnAddrs are all addresses of the node's own namespace, also of interfaces that are not
+// captured (bridges, tunnels), without those of lo.
+func (c *Capture) OwnAddrs() []netip.Addr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.own == nil {
+		return nil
+	}
+	var out []netip.Addr
+	for _, a := range addresses(c.own.devices) {
+		if !a.IsLoopback() && !a.IsMulticast() {
+			out = append(out, a)
+		}
+	}
 	return out
 }
 

@@ -38,12 +38,21 @@ func within(i *dissect.Identity, namespaces []string) bool {
 	return i != nil && i.Namespace != "" && slices.Contains(namespaces, i.Namespace)
 }
 
-// TellsPacket judges a packet of a flow: what has no ends (ARP and the like) is its interface's.
+// TellsPacket judges a packet of a flow, seen at an interface: what has no ends (ARP and the
+// like) is its interface's; what a pod only overhears (multicast) does not tell that pod.
 func (a *Access) TellsPacket(f *dissect.Flow, i *pcap.Interface) bool {
-	if a.Limited && f.Transport == 0 {
-		return i.Pod.Namespace != "" && slices.Contains(a.Namespaces, i.Pod.Namespace)
+	switch own := i.Pod.Namespace != "" && slices.Contains(a.Namespaces, i.Pod.Namespace); {
+	case !a.Limited || own && f.Transport == 0:
+		return true
+	case f.Transport == 0:
+		return false
+	default:
+		return a.Tells(f) && (own || i.Pod == (pcap.Pod{}) || isPod(f.Client.Identity, i.Pod) || isPod(f.Server.Identity, i.Pod))
 	}
-	return a.Tells(f)
+}
+
+func isPod(id *dissect.Identity, p pcap.Pod) bool {
+	return id != nil && (p.UID != "" && id.PodUID == p.UID || p.Name != "" && id.Pod == p.Name && id.Namespace == p.Namespace)
 }
 
 // check refuses a filter that would be an oracle: who may not see what was said could have it

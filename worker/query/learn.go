@@ -14,7 +14,15 @@ type learner struct {
 	now   int64                 // time of the last packet
 	seen  map[*pcap.Interface]bool
 	last  *pcap.Interface
+	named *pcap.Interface // last, with its pod's name
+	// pod says who a pod is of which its interface tells the UID only: it was captured before its
+	// name came. nil: nobody can say.
+	pod     func(uid string) (pcap.Pod, bool)
+	renamed map[*pcap.Interface]*pcap.Interface
 }
+
+// maxInterfaces is how many interfaces a reading remembers.
+const maxInterfaces = 1 << 16
 
 func newLearner(names *identity.Table) *learner {
 	return &learner{names: names, seen: map[*pcap.Interface]bool{}}
@@ -28,17 +36,43 @@ func (l *learner) name(n pcap.Name) {
 	}
 }
 
-// packet takes a packet, of whose interface the addresses are learnt.
+// packet takes a packet, of whose interface the addresses are learnt, and gives the interface
+// its pod's name.
 func (l *learner) packet(p *pcap.Packet) {
 	l.now = p.Time
-	if p.Iface == l.last {
-		return
+	if p.Iface != l.last {
+		l.last = p.Iface
+		l.named = l.withName(p.Iface)
+		if !l.seen[l.named] {
+			if len(l.seen) == maxInterfaces { // of many sections; learning one again changes nothing
+				clear(l.seen)
+			}
+			l.seen[l.named] = true
+			learnInterface(l.names, l.named, p.Time)
+		}
 	}
-	l.last = p.Iface
-	if !l.seen[p.Iface] {
-		l.seen[p.Iface] = true
-		learnInterface(l.names, p.Iface, p.Time)
+	p.Iface = l.named
+}
+
+// withName is an interface with its pod's name, the same one each time.
+func (l *learner) withName(i *pcap.Interface) *pcap.Interface {
+	if i.Pod.UID == "" || i.Pod.Name != "" || l.pod == nil {
+		return i
 	}
+	if known := l.renamed[i]; known != nil {
+		return known
+	}
+	pod, ok := l.pod(i.Pod.UID)
+	if !ok {
+		return i
+	}
+	own := *i
+	own.Pod = pod
+	if l.renamed == nil || len(l.renamed) == maxInterfaces {
+		l.renamed = map[*pcap.Interface]*pcap.Interface{}
+	}
+	l.renamed[i] = &own
+	return &own
 }
 
 // learnInterface makes an interface's addresses its pod's.

@@ -27,10 +27,12 @@ const followBuffer = 64 << 20
 
 // StoredOptions say what a Stored is made of. All are needed.
 type StoredOptions struct {
-	Node      string
-	Store     *store.Store
-	Names     *identity.Table // who is who now, for what the packets themselves do not say
-	State     func() Node     // how the node is
+	Node  string
+	Store *store.Store
+	Names *identity.Table // who is who now, for what the packets themselves do not say
+	State func() Node     // how the node is
+	// Pod says who a pod is by its UID, where it is known by now; nil: nobody can say.
+	Pod       func(uid string) (pcap.Pod, bool)
 	Protocols []*dissect.Protocol
 	Language  *filter.Language // of the protocols
 }
@@ -135,10 +137,23 @@ type hints struct {
 	names  map[netip.Addr]identity.Owner // from name records
 	owners map[netip.Addr]identity.Owner // from interfaces: less is known of these
 	many   map[netip.Addr]bool
+	pods   map[string]pcap.Pod // by UID; the reader's alone
+}
+
+// pod says who a pod is by its UID.
+func (q *reading) pod(uid string) (pcap.Pod, bool) {
+	if p, ok := q.hints.pods[uid]; ok {
+		return p, true
+	}
+	if q.s.o.Pod == nil {
+		return pcap.Pod{}, false
+	}
+	return q.s.o.Pod(uid)
 }
 
 func newHints(live *identity.Table) *hints {
-	return &hints{live: live, names: map[netip.Addr]identity.Owner{}, owners: map[netip.Addr]identity.Owner{}, many: map[netip.Addr]bool{}}
+	return &hints{live: live, names: map[netip.Addr]identity.Owner{}, owners: map[netip.Addr]identity.Owner{}, many: map[netip.Addr]bool{},
+		pods: map[string]pcap.Pod{}}
 }
 
 func (h *hints) known(n pcap.Name) { h.add(h.names, n.Addr, identity.Decode(n.Names)) }
@@ -146,6 +161,9 @@ func (h *hints) known(n pcap.Name) { h.add(h.names, n.Addr, identity.Decode(n.Na
 func (h *hints) present(i *pcap.Interface) {
 	if i.Pod.Name == "" {
 		return
+	}
+	if i.Pod.UID != "" {
+		h.pods[i.Pod.UID] = i.Pod
 	}
 	for _, a := range i.Addrs {
 		h.add(h.owners, a.Addr(), identity.Owner{Identity: PodIdentity(i.Pod, i.Node)})
@@ -234,7 +252,7 @@ func (q *reading) read(ctx context.Context, r *Request, before, after time.Durat
 		until += int64(after)
 	}
 	learn := newLearner(q.names)
-	learn.next = name
+	learn.next, learn.pod = name, q.pod
 	if !r.Follow {
 		it := q.s.o.Store.Packets(ctx, since, until, q.match)
 		defer it.Close()
