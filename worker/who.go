@@ -165,6 +165,9 @@ func (n *Who) learn(a netip.Addr, from int64, o identity.Owner) {
 		return
 	}
 	if name, ok := n.w.namer(a); ok {
+		if now := n.w.names.Owner(a, time.Now().UnixNano()); now.Equal(n.w.names.Owner(a, from)) {
+			name.Names = identity.WithSince(name.Names, from)
+		}
 		n.w.store.SetName(name)
 	} else if known.Identity != nil {
 		// The segment that is open must not go on to call the address as before; those that

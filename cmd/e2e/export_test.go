@@ -87,7 +87,7 @@ func (s *suite) testExport(t *testing.T) {
 		})
 	}
 	// Of a pod, or of a node itself.
-	named := regexp.MustCompile(`^[a-z0-9-]+/[a-z0-9.-]+:\w+$|^\w+$`)
+	named := regexp.MustCompile(`^([a-z0-9-]+/)?[a-z0-9.-]+:\w+$`)
 	t.Run("scp", func(t *testing.T) {
 		for _, path := range []string{
 			"/namespaces/" + shopSpace + "/last/1h.pcapng",

@@ -126,3 +126,15 @@ func TestBare(t *testing.T) {
 		t.Errorf("another pod's name went to %+v", got)
 	}
 }
+
+func TestSince(t *testing.T) {
+	names := Encode(Owner{Identity: &dissect.Identity{Pod: "cart"}})
+	if got := WithSince(names, 1767366245123456789); Since(got) != 1767366245123456789 || !reflect.DeepEqual(Decode(got), Decode(names)) {
+		t.Errorf("%v", got)
+	}
+	for _, none := range [][]string{nil, names, WithSince(names, 0), WithSince(nil, 7), {"x", "since=soon"}, {"x", "since=-1"}, {"since=7"}} {
+		if Since(none) != 0 {
+			t.Errorf("%v is since %d", none, Since(none))
+		}
+	}
+}

@@ -41,6 +41,29 @@ func Encode(o Owner) []string {
 	return out
 }
 
+// sinceKey says from when on a record holds, in ns: it may be written later.
+const sinceKey = "since="
+
+// WithSince says in a record since when it holds, in ns.
+func WithSince(names []string, since int64) []string {
+	if len(names) == 0 || since <= 0 {
+		return names
+	}
+	return append(names, sinceKey+strconv.FormatInt(since, 10))
+}
+
+// Since is from when on a record holds, in ns, 0 where it does not say.
+func Since(names []string) int64 {
+	for _, n := range names[min(1, len(names)):] {
+		if text, ok := strings.CutPrefix(n, sinceKey); ok {
+			if since, err := strconv.ParseInt(text, 10, 64); err == nil && since > 0 {
+				return since
+			}
+		}
+	}
+	return 0
+}
+
 func appendPairs(out []string, prefix string, id *dissect.Identity) []string {
 	add := func(key, value string) {
 		if value != "" {

@@ -206,6 +206,14 @@ func (c *Cluster) Who(a netip.AddrPort, at int64) (o identity.Owner, from int64,
 	return o, from, true
 }
 
+// Turned are the addresses whose owners changed since a number that it gave before, and the
+// number to ask with next; all is false where that is too long ago to tell.
+func (c *Cluster) Turned(since uint64) (addrs []netip.Addr, next uint64, all bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.history.turns.since(since)
+}
+
 // atPort is who had a port of an address as its own, nil for nobody; mu is held.
 func (c *Cluster) atPort(base *dissect.Identity, addr netip.Addr, port uint16, at int64) (id *dissect.Identity, since int64) {
 	id, since = c.history.who(place{addr: addr, port: port}, at)

@@ -70,6 +70,42 @@ type history struct {
 	ended []*holder          // in the order of their end
 	keep  time.Duration
 	limit int // of ended
+
+	turns turns
+}
+
+// turns are the addresses that became somebody else's, or whose owner became another, the
+// newest ones, each with a number.
+type turns struct {
+	ring [1 << 13]netip.Addr
+	next uint64 // number of the one to come
+}
+
+func (t *turns) add(a netip.Addr) {
+	if a.IsValid() {
+		t.ring[t.next%uint64(len(t.ring))] = a
+		t.next++
+	}
+}
+
+// since are those from a number on; all is false if some of them are no longer known.
+func (t *turns) since(n uint64) (addrs []netip.Addr, next uint64, all bool) {
+	if n > t.next || t.next-n > uint64(len(t.ring)) {
+		return nil, t.next, false
+	}
+	for ; n < t.next; n++ {
+		addrs = append(addrs, t.ring[n%uint64(len(t.ring))])
+	}
+	return addrs, t.next, true
+}
+
+// changed notes that a holder has become another.
+func (y *history) changed(h *holder) {
+	for _, c := range h.claims {
+		if c.to == open {
+			y.turns.add(c.addr)
+		}
+	}
 }
 
 // now is who a holder is, nil as long as nothing was said.
@@ -115,6 +151,7 @@ func (y *history) hold(h *holder, now int64, places []want) {
 	for _, c := range h.claims {
 		if c.to == open && !slices.ContainsFunc(places, func(w want) bool { return w.place == c.place && w.weak == c.weak }) {
 			c.to = max(now, c.from)
+			y.turns.add(c.addr)
 		}
 	}
 	for _, w := range places {
@@ -130,6 +167,7 @@ func (y *history) claim(h *holder, w want) {
 	if slices.ContainsFunc(all, func(c *claim) bool { return c.by != h && c.weak == w.weak && c.to > from }) {
 		from = max(from, w.sure)
 	}
+	y.turns.add(w.addr)
 	c := &claim{place: w.place, from: from, to: open, weak: w.weak, by: h}
 	i := len(all)
 	for i > 0 && all[i-1].from > from {
@@ -161,6 +199,7 @@ func (y *history) end(h *holder, at int64) {
 	for _, c := range h.claims {
 		if c.to == open {
 			c.to = max(at, c.from)
+			y.turns.add(c.addr)
 		}
 	}
 	h.ended = at

@@ -264,7 +264,9 @@ func (c *Cluster) renew(p *pod, now int64) {
 		}
 		amend = identity.Equal(last, &late) || !c.settled
 	}
-	p.become(id, now, amend)
+	if p.become(id, now, amend) {
+		c.history.changed(p.holder)
+	}
 	if p.ended == 0 {
 		c.history.hold(p.holder, now, c.podPlaces(p, now))
 	}

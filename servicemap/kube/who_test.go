@@ -128,6 +128,37 @@ func TestAddressReused(t *testing.T) {
 	}
 }
 
+// Who asked once is told when an address is somebody else's.
+func TestTurned(t *testing.T) {
+	w := newWorld(t, Options{})
+	turned := func(since uint64) (addrs []netip.Addr, next uint64) {
+		t.Helper()
+		addrs, next, all := w.Turned(since)
+		if !all {
+			t.Fatalf("not all since %d are known", since)
+		}
+		return addrs, next
+	}
+	old := aPod("old", 10, "10.1.0.5")
+	w.at(12).put(old)
+	_, next := turned(0)
+	w.at(20).drop(old)
+	w.at(22).put(aPod("new", 21, "10.1.0.5"))
+	if addrs, _ := turned(next); len(addrs) < 2 || addrs[0] != netip.MustParseAddr("10.1.0.5") {
+		t.Errorf("a pod ended and another has its address: %v", addrs)
+	}
+	if _, _, all := w.Turned(1 << 40); all {
+		t.Error("what is to come is known")
+	}
+	_, next = turned(0)
+	for i := range len(turns{}.ring) + 1 {
+		w.at(30 + i).put(aPod("churn", 25, netip.AddrFrom4([4]byte{10, 2, byte(i >> 8), byte(i)}).String()))
+	}
+	if _, _, all := w.Turned(next); all {
+		t.Error("more was forgotten than is said")
+	}
+}
+
 func TestWorkloads(t *testing.T) {
 	hashed := func(name, hash string) *corev1.Pod {
 		p := owned(aPod(name, 10, "10.1.0.5"), "ReplicaSet", "cart-"+hash)

@@ -25,6 +25,9 @@ type Directory interface {
 	// until ctx or tell ends it. While tell blocks it holds back no more than what the node's
 	// pods are by then.
 	Pods(ctx context.Context, node string, tell func(pods []identity.Pod, gone []string, whole bool) error) error
+	// Turned are the addresses whose owners changed since a number that it gave before, 0 at
+	// first, and the number to ask with next; all is false where that is too long ago to tell.
+	Turned(since uint64) (addrs []netip.Addr, next uint64, all bool)
 	// ConsolePorts are the ports at the nodes' own addresses that lead to the console.
 	ConsolePorts() []uint16
 }
@@ -35,6 +38,10 @@ const (
 	// tellFirst and tellMost are how long a worker is left alone that would not be told.
 	tellFirst = 500 * time.Millisecond
 	tellMost  = 10 * time.Second
+	// turnEvery is how often it is looked whether what was answered has changed.
+	turnEvery = 500 * time.Millisecond
+	// maxAnswered bounds how many addresses of one worker are remembered to be answered again.
+	maxAnswered = 1 << 15
 	// tellGood is how long it must have gone well for the next failure to be the first.
 	tellGood = time.Minute
 )
@@ -82,7 +89,8 @@ func (t *telling) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w := &line{stream: stream}
+	_, next, _ := t.directory.Turned(0) // before anything is answered
+	w := &line{stream: stream, answered: map[netip.Addr][]uint16{}}
 	var tasks sync.WaitGroup
 	tasks.Go(func() {
 		switch err := t.directory.Pods(ctx, t.node, w.pods); {
@@ -105,6 +113,7 @@ func (t *telling) once(ctx context.Context) error {
 			}
 		}
 	})
+	tasks.Go(func() { t.again(ctx, w, next) })
 	err = t.answer(w)
 	cancel(err)
 	tasks.Wait()
@@ -119,24 +128,54 @@ func (t *telling) answer(w *line) error {
 		if err != nil {
 			return err
 		}
-		now := time.Now().UnixNano()
-		for part := range slices.Chunk(m.Addresses, ownersTold) {
-			told := &api.Told{}
-			for _, a := range part {
-				addr, ok := netip.AddrFromSlice(a.Ip)
-				if !ok || a.Port > 0xffff {
-					continue
-				}
-				if o, from, known := t.directory.Who(netip.AddrPortFrom(addr, uint16(a.Port)), now); known {
-					told.Owners = append(told.Owners, api.FromOwner(addr, o, from))
-				}
+		ends := make([]netip.AddrPort, 0, len(m.Addresses))
+		for _, a := range m.Addresses {
+			if addr, ok := netip.AddrFromSlice(a.Ip); ok && a.Port <= 0xffff {
+				ends = append(ends, netip.AddrPortFrom(addr.Unmap(), uint16(a.Port)))
 			}
-			if len(told.Owners) == 0 {
-				continue
+		}
+		w.remember(ends)
+		if err := t.tell(w, ends); err != nil {
+			return err
+		}
+	}
+}
+
+// tell says who is at these ends now.
+func (t *telling) tell(w *line, ends []netip.AddrPort) error {
+	now := time.Now().UnixNano()
+	for part := range slices.Chunk(ends, ownersTold) {
+		told := &api.Told{}
+		for _, end := range part {
+			if o, from, known := t.directory.Who(end, now); known {
+				told.Owners = append(told.Owners, api.FromOwner(end.Addr(), o, from))
 			}
-			if err := w.tell(told); err != nil {
-				return err
-			}
+		}
+		if len(told.Owners) == 0 {
+			continue
+		}
+		if err := w.tell(told); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// again tells the worker of what it was answered and is so no longer, unasked: an address may
+// be another pod's within a second.
+func (t *telling) again(ctx context.Context, w *line, next uint64) {
+	tick := time.NewTicker(turnEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		addrs, now, all := t.directory.Turned(next)
+		next = now
+		if t.tell(w, w.recall(addrs, all)) != nil {
+			return // Recv says why
 		}
 	}
 }
@@ -148,6 +187,46 @@ type line struct {
 	mu    sync.Mutex
 	never []uint16
 	begun bool
+
+	past     sync.Mutex              // guards what follows
+	answered map[netip.Addr][]uint16 // the ports of each address that were asked for
+}
+
+// remember notes what is asked for.
+func (l *line) remember(ends []netip.AddrPort) {
+	l.past.Lock()
+	defer l.past.Unlock()
+	for _, end := range ends {
+		ports, known := l.answered[end.Addr()]
+		if !known && len(l.answered) >= maxAnswered {
+			clear(l.answered) // the worker asks again for what it still sees
+		}
+		if !slices.Contains(ports, end.Port()) && len(ports) < ownersTold {
+			l.answered[end.Addr()] = append(ports, end.Port())
+		}
+	}
+}
+
+// recall is what was asked for of these addresses, or of all.
+func (l *line) recall(addrs []netip.Addr, some bool) (ends []netip.AddrPort) {
+	l.past.Lock()
+	defer l.past.Unlock()
+	add := func(a netip.Addr, ports []uint16) {
+		for _, port := range ports {
+			ends = append(ends, netip.AddrPortFrom(a, port))
+		}
+	}
+	if !some {
+		for a, ports := range l.answered {
+			add(a, ports)
+		}
+		return ends
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	for _, a := range slices.Compact(addrs) {
+		add(a, l.answered[a])
+	}
+	return ends
 }
 
 func (l *line) tell(m *api.Told) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -22,6 +23,22 @@ type directory struct {
 	ports   []uint16
 	changed chan struct{}
 	blocked map[string]bool // Pods of these nodes is in tell
+	moved   []netip.Addr    // that changed hands
+}
+
+func (d *directory) Turned(since uint64) (addrs []netip.Addr, next uint64, all bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.moved[min(int(since), len(d.moved)):]), uint64(len(d.moved)), true
+}
+
+func (d *directory) moves() int { d.mu.Lock(); defer d.mu.Unlock(); return len(d.moved) }
+
+// move has another pod take an address over.
+func (d *directory) move(a netip.Addr) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.moved = append(d.moved, a)
 }
 
 func (d *directory) Who(a netip.AddrPort, at int64) (o identity.Owner, from int64, known bool) {
@@ -30,7 +47,7 @@ func (d *directory) Who(a netip.AddrPort, at int64) (o identity.Owner, from int6
 	}
 	switch a.Addr() {
 	case netip.MustParseAddr("10.0.0.9"):
-		return identity.Owner{Identity: &dissect.Identity{Namespace: "shop", Pod: fmt.Sprint("cart-", a.Port())}}, 77, true
+		return identity.Owner{Identity: &dissect.Identity{Namespace: "shop", Pod: fmt.Sprint("cart-", a.Port(), strings.Repeat("-again", d.moves()))}}, 77, true
 	case netip.MustParseAddr("10.0.0.99"):
 		return o, 0, false // it cannot tell yet
 	}
@@ -168,6 +185,9 @@ func TestIdentify(t *testing.T) {
 	if n := len(said); n != 2+1+1+len(many)+1+1 {
 		t.Errorf("told %d things", n)
 	}
+	d.move(netip.MustParseAddr("10.0.0.9"))
+	d.move(netip.MustParseAddr("10.9.9.9")) // nobody asked
+	w.waitFor(t, "10.0.0.9 is cart-6379-again-again since 77")
 	stop()
 	again := newWho()
 	serve(t, addr, "", server.New(source).Identified(again))

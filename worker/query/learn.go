@@ -28,9 +28,13 @@ func newLearner(names *identity.Table) *learner {
 	return &learner{names: names, seen: map[*pcap.Interface]bool{}}
 }
 
-// name takes a name: it holds from the last packet on.
+// name takes a name: it holds from the last packet on, or since when it says.
 func (l *learner) name(n pcap.Name) {
-	l.names.Learn(n.Addr, l.now, identity.Decode(n.Names))
+	from := l.now
+	if since := identity.Since(n.Names); since > 0 {
+		from = min(from, since)
+	}
+	l.names.Learn(n.Addr, from, identity.Decode(n.Names))
 	if l.next != nil && l.err == nil {
 		l.err = l.next(n)
 	}
