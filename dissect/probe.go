@@ -27,7 +27,7 @@ type prober struct {
 	started bool
 	gapped  [2]bool
 	waiting bool // for a change of direction
-	changed bool // the flow spoke another protocol before
+	changed bool // the flow spoke another protocol before: both streams begin anew
 	tries   uint16
 }
 
@@ -76,7 +76,7 @@ func (p *prober) ask(c *conn) (*Protocol, bool, Verdict) {
 	for d := range flow.Dir(2) {
 		b := p.buf[d^c.client]
 		probe.Data[d] = b[:min(len(b), ProbeSize)]
-		probe.FromStart[d] = c.opened && !p.gapped[d^c.client] && !p.changed
+		probe.FromStart[d] = (c.opened || p.changed) && !p.gapped[d^c.client]
 	}
 	return c.detect(probe)
 }

@@ -33,6 +33,7 @@ type Filter struct {
 	program  cel.Program // nil: matches everything
 	now      types.Timestamp
 	reads    [scopeBody + 1]bool
+	need     need
 	said     string // the first by name of the fields it reads that were said
 	directed bool
 	detected bool
@@ -68,6 +69,7 @@ func (l *Language) Compile(src string) (*Filter, error) {
 			}
 		}
 	}
+	f.need = needOf(native)
 	opts := []cel.ProgramOption{
 		cel.EvalOptions(cel.OptOptimize), cel.OptimizeRegex(bodyRegex), cel.CustomDecoratorV2(foldNetworks),
 	}

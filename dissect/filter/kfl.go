@@ -30,6 +30,7 @@ type kflField struct {
 	alias   string // a field of the owner that is the same under our name
 	derive  func(*subject) ref.Val
 	zero    ref.Val
+	body    bool // it is read from a body
 }
 
 const httpNames = "http grpc gql"
@@ -84,7 +85,7 @@ var kflFields = slices.Concat([]kflField{
 	{name: "ws_opcode", kind: str, owner: "ws", help: "kind of the frame", example: `"text"`},
 	{name: "ws_request", kind: yes, owner: "ws", help: "sent by the client", derive: fromClient},
 	{name: "ws_response", kind: yes, owner: "ws", help: "sent by the server", derive: fromServer},
-	{name: "ws_request_payload_data", kind: str, owner: "ws", help: "payload of the client's message"},
+	{name: "ws_request_payload_data", kind: str, owner: "ws", body: true, help: "payload of the client's message"},
 	{name: "ws_request_payload_length", kind: num, owner: "ws", help: "bytes of the client's message", derive: messageSize(false)},
 	{name: "ws_response_payload_length", kind: num, owner: "ws", help: "bytes of the server's message", derive: messageSize(true)},
 
@@ -196,6 +197,9 @@ func (l *Language) addKFL(k *kflField, protocols []*dissect.Protocol) error {
 		return fmt.Errorf("protocol %s, field %s: its kind is not that of KFL2", f.owners[0], k.name)
 	}
 	f.zero, f.said = k.zero, true
+	if k.body {
+		f.scope = scopeBody
+	}
 	owners := strings.Fields(k.owner)
 	if len(f.owners) == 0 {
 		f.owners = owners

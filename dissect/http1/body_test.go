@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/http"
 )
 
 func encode(t testing.TB, coding string, data []byte) []byte {
@@ -111,9 +112,9 @@ func TestBodyThatCannotBeDecoded(t *testing.T) {
 		name, coding, data string
 		want               error
 	}{
-		{"unknown coding", "rot13", "abc", errCoding},
+		{"unknown coding", "rot13", "abc", http.ErrCoding},
 		{"not gzip", "gzip", "no gzip at all", gzip.ErrHeader},
-		{"too many", "gzip, gzip, gzip, gzip, gzip", "abc", errCodings},
+		{"too many", "gzip, gzip, gzip, gzip, gzip", "abc", http.ErrCodings},
 		{"empty coding", ",", "abc", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -177,18 +178,4 @@ func TestRequestBody(t *testing.T) {
 	if got != "abc" {
 		t.Errorf("%q", got)
 	}
-}
-
-func FuzzDecode(f *testing.F) {
-	for i, c := range []string{"gzip", "deflate", "raw deflate", "br", "zstd"} {
-		f.Add(encode(f, c, []byte("hello hello hello")), uint8(i), 10)
-	}
-	f.Fuzz(func(t *testing.T, b []byte, which uint8, limit int) {
-		limit = max(0, min(limit, 1<<16))
-		codings := []string{"gzip", "deflate", "br", "zstd"}
-		data, _, _ := decode(b, []string{codings[which%4], codings[which/4%4]}[:1+which/16%2], limit)
-		if len(data) > limit {
-			t.Errorf("%d bytes with a limit of %d", len(data), limit)
-		}
-	})
 }

@@ -3,6 +3,7 @@ package http1
 import (
 	"bytes"
 
+	"github.com/sshark/sshark/dissect/http"
 	"github.com/sshark/sshark/pcap/flow"
 )
 
@@ -11,7 +12,7 @@ func (p *parser) chunked(d flow.Dir, h *half, b []byte, now int64) int {
 	c := b[0]
 	switch h.state {
 	case chunkSize:
-		switch v := hex(c); {
+		switch v := http.Hex(c); {
 		case v >= 0 && h.digits == 0:
 			h.left, h.digits = int64(v), 1
 		case v >= 0 && h.left < maxChunk>>4:
@@ -84,16 +85,4 @@ func (p *parser) broken(d flow.Dir, h *half) int {
 	p.finish(d, h)
 	h.lose()
 	return 0
-}
-
-func hex(c byte) int {
-	switch {
-	case c >= '0' && c <= '9':
-		return int(c - '0')
-	case c >= 'a' && c <= 'f':
-		return int(c-'a') + 10
-	case c >= 'A' && c <= 'F':
-		return int(c-'A') + 10
-	}
-	return -1
 }

@@ -3,15 +3,17 @@ package http1
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/http"
 )
 
 func TestFields(t *testing.T) {
 	request := "POST /a%20b?q=1&q=2&x=%41+b&flag&%zz=%4 HTTP/1.1\r\nHost: shop\r\nX-Dup: 1\r\nx-dup: 2\r\nCookie: a=1; b=\"two\"; c\r\nX-Fold: one\r\n  two\r\nno colon\r\nContent-Length: 2\r\nX-Raw: \xff\x1b[31m\"\r\n\r\n{}"
 	response := "HTTP/1.1 404 Not Found\r\nSet-Cookie: s=1; Path=/; HttpOnly\r\nSet-Cookie: t=2\r\nContent-Length: 5\r\n\r\nhello"
-	want := map[string]any{
+	want := map[string]any{ // those of HTTP/2 are not known
 		"method": "POST", "url": "/a%20b?q=1&q=2&x=%41+b&flag&%zz=%4", "path": "/a%20b", "host": "shop", "http_version": "HTTP/1.1",
 		"query_string":         map[string]string{"q": "1,2", "x": "A b", "flag": "", "%zz": "%4"},
 		"request.headers":      map[string]string{"host": "shop", "x-dup": "1, 2", "cookie": `a=1; b="two"; c`, "x-fold": "one two", "content-length": "2", "x-raw": "\xff\x1b[31m\""},
@@ -24,12 +26,13 @@ func TestFields(t *testing.T) {
 	}
 	k := &sink{t: t, each: func(c *dissect.Call) {
 		for _, f := range Protocol().Fields {
-			if got := f.Get(c); !reflect.DeepEqual(got, want[f.Name]) {
+			got, known := f.Get(c), want[f.Name] != nil
+			if !reflect.DeepEqual(got, want[f.Name]) {
 				t.Errorf("%s is %#v, want %#v", f.Name, got, want[f.Name])
 			}
-		}
-		if len(Protocol().Fields) != len(want) {
-			t.Errorf("%d fields, %d are tested", len(Protocol().Fields), len(want))
+			if !known && !strings.HasPrefix(f.Name, "http2_") && !strings.HasSuffix(f.Name, ".trailers") {
+				t.Errorf("%s is not tested", f.Name)
+			}
 		}
 		if !c.Error {
 			t.Error("404 is no error")
@@ -72,7 +75,7 @@ func TestLoneMessages(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			k := &sink{t: t, each: func(c *dissect.Call) {
 				var known []string
-				for _, f := range fields {
+				for _, f := range http.Fields {
 					if f.Get(c) != nil {
 						known = append(known, f.Name)
 					}
@@ -104,12 +107,12 @@ func TestTargets(t *testing.T) {
 		{"/redirect?to=http://other/x", "/redirect", "to=http://other/x", ""},
 		{"h:443", "", "", ""},
 	} {
-		path, query := splitURL([]byte(tt.target))
+		path, query := http.SplitURL([]byte(tt.target))
 		if string(path) != tt.path || string(query) != tt.query {
 			t.Errorf("%s: path %q, query %q", tt.target, path, query)
 		}
 		var host string
-		k := &sink{t: t, each: func(c *dissect.Call) { host, _ = fields[3].Get(c).(string) }}
+		k := &sink{t: t, each: func(c *dissect.Call) { host, _ = http.Fields[3].Get(c).(string) }}
 		if err := run(k, []step{c("GET " + tt.target + " HTTP/1.1\r\n\r\n")}, 0); err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,8 @@ package http1
 
 import (
 	"bytes"
+
+	"github.com/sshark/sshark/dissect/http"
 )
 
 // framing is what the headers say about where the body ends (RFC 9112, 6).
@@ -44,7 +46,7 @@ func (f *framing) scan(b []byte, from int) (next int, done bool) {
 				continue
 			}
 		case ' ', '\t': // obs-fold (RFC 9112, 5.2)
-			switch v := trim(line); {
+			switch v := http.Trim(line); {
 			case f.last == 'c':
 				f.contentLength(v)
 			case f.last == 't':
@@ -76,18 +78,7 @@ func value(line []byte, name string) ([]byte, bool) {
 	if len(v) == 0 || v[0] != ':' {
 		return nil, false
 	}
-	return trim(v[1:]), true
-}
-
-// trim takes blanks off both ends, and the CR.
-func trim(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
-		b = b[1:]
-	}
-	for n := len(b); n > 0 && (b[n-1] == ' ' || b[n-1] == '\t' || b[n-1] == '\r'); n = len(b) {
-		b = b[:n-1]
-	}
-	return b
+	return http.Trim(v[1:]), true
 }
 
 // contentLength takes a value or a list of equal values (RFC 9112, 6.3).
@@ -102,7 +93,7 @@ func (f *framing) contentLength(v []byte) {
 		} else {
 			v = nil
 		}
-		item = trim(item)
+		item = http.Trim(item)
 		n := int64(0)
 		for _, c := range item {
 			if !digit(c) {
@@ -131,7 +122,7 @@ func (f *framing) transferEncoding(v []byte) {
 		if i := bytes.IndexByte(item, ';'); i >= 0 {
 			item = item[:i]
 		}
-		switch item = trim(item); {
+		switch item = http.Trim(item); {
 		case len(item) == 0 || bytes.EqualFold(item, []byte("identity")):
 		case bytes.EqualFold(item, []byte("chunked")):
 			f.chunked = true

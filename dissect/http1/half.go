@@ -95,6 +95,7 @@ func (h *half) body(b []byte, now int64) {
 	if m.keep {
 		m.keepBody(b)
 	}
+	h.exchange.carries.Data(m.part(), b)
 }
 
 // skipped counts n bytes of the body as missing.
@@ -108,6 +109,7 @@ func (h *half) skipped(n int64) {
 	m.incomplete = true
 	m.cut = true // what follows does not go on where the kept bytes end
 	m.keep = false
+	h.exchange.carries.Missing(m.part())
 }
 
 // feed runs bytes of a side through its states. It returns what is left when the stream

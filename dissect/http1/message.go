@@ -5,6 +5,10 @@ import (
 	"strconv"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/carried"
+	"github.com/sshark/sshark/dissect/gql"
+	"github.com/sshark/sshark/dissect/grpc"
+	"github.com/sshark/sshark/dissect/http"
 )
 
 // message is a request or a response.
@@ -23,6 +27,8 @@ type message struct {
 	body       []byte // as sent, without chunk framing
 	size       int64  // of the body, with what is missing
 	wire       uint64
+	headers    []http.Pair // of head, once they were asked for
+	listed     bool
 	first      int64 // times
 	last       int64
 }
@@ -38,7 +44,7 @@ func (m *message) begin(h *half, head []byte, first, now int64) {
 func (m *message) own() {
 	if m.borrowed {
 		m.mem = append(m.mem[:0], m.head...)
-		m.head, m.borrowed = m.mem, false
+		m.head, m.borrowed, m.listed = m.mem, false, false
 	}
 }
 
@@ -52,23 +58,58 @@ func (m *message) keepBody(b []byte) {
 
 // Memory that is larger than this is not kept for the next message.
 const (
-	keepHead = 16 << 10
-	keepBody = 64 << 10
+	keepHead    = 16 << 10
+	keepBody    = 64 << 10
+	keepHeaders = 64
 )
 
 func (m *message) reset() {
-	mem, body := m.mem[:0], m.body[:0]
+	mem, body, headers := m.mem[:0], m.body[:0], m.headers[:0]
 	if cap(mem) > keepHead {
 		mem = nil
 	}
 	if cap(body) > keepBody {
 		body = nil
 	}
-	*m = message{mem: mem, body: body}
+	if cap(headers) > keepHeaders {
+		headers = nil
+	}
+	*m = message{mem: mem, body: body, headers: headers}
 }
 
-func (m *message) method() []byte { return m.head[:m.start.methodEnd] }
-func (m *message) url() []byte    { return m.head[m.start.urlStart:m.start.urlEnd] }
+// part is 0 for a request and 1 for a response.
+func (m *message) part() int {
+	if m.start.request {
+		return 0
+	}
+	return 1
+}
+
+// Method implements http.Message.
+func (m *message) Method() []byte { return m.head[:m.start.methodEnd] }
+
+// URL implements http.Message.
+func (m *message) URL() []byte { return m.head[m.start.urlStart:m.start.urlEnd] }
+
+// Status implements http.Message.
+func (m *message) Status() int { return int(m.start.status) }
+
+// HeadSize implements http.Message.
+func (m *message) HeadSize() int { return len(m.head) }
+
+// BodySize implements http.Message.
+func (m *message) BodySize() int64 { return m.size }
+
+// Trailers implements http.Message: those of a chunked body are not kept.
+func (m *message) Trailers() []http.Pair { return nil }
+
+// Headers implements http.Message.
+func (m *message) Headers() []http.Pair {
+	if !m.listed {
+		m.headers, m.listed = m.appendHeaders(m.headers[:0]), true
+	}
+	return m.headers
+}
 
 // reason is the text behind the status.
 func (m *message) reason() []byte {
@@ -76,13 +117,14 @@ func (m *message) reason() []byte {
 	if m.start.end > 0 {
 		line = line[:m.start.end-1]
 	}
-	line = trim(line[min(len(line), 9):])
-	return trim(line[min(len(line), 3):])
+	line = http.Trim(line[min(len(line), 9):])
+	return http.Trim(line[min(len(line), 3):])
 }
 
 // exchange is a request and its response, or one of them: the message of a call.
 type exchange struct {
 	req, resp message
+	carries   carried.Call
 	call      dissect.Call
 	bodies    [2]dissect.Body
 	opened    [2]bool // bodies are valid
@@ -91,19 +133,24 @@ type exchange struct {
 func (e *exchange) reset() {
 	e.req.reset()
 	e.resp.reset()
+	e.carries.Reset()
 	if e.opened != [2]bool{} {
 		e.bodies, e.opened = [2]dissect.Body{}, [2]bool{}
 	}
 }
 
 // weight is how much memory its request holds.
-func (e *exchange) weight() int { return len(e.req.mem) + len(e.req.body) }
+func (e *exchange) weight() int { return len(e.req.mem) + len(e.req.body) + e.carries.Weight() }
 
 // AppendSummary implements dissect.Message: "GET /cart", or "100 Continue" of a lone response.
 func (e *exchange) AppendSummary(dst []byte) []byte {
+	from := len(dst)
+	if dst = e.carries.AppendSummary(dst); len(dst) > from {
+		return dst
+	}
 	if e.req.seen {
-		dst = append(append(dst, e.req.method()...), ' ')
-		return append(dst, e.req.url()...)
+		dst = append(append(dst, e.req.Method()...), ' ')
+		return append(dst, e.req.URL()...)
 	}
 	dst = e.AppendStatus(dst)
 	if r := e.resp.reason(); len(r) > 0 {
@@ -114,7 +161,8 @@ func (e *exchange) AppendSummary(dst []byte) []byte {
 
 // AppendStatus implements dissect.Message.
 func (e *exchange) AppendStatus(dst []byte) []byte {
-	if !e.resp.seen {
+	from := len(dst)
+	if dst = e.carries.AppendStatus(dst); !e.resp.seen || len(dst) > from {
 		return dst
 	}
 	return strconv.AppendInt(dst, int64(e.resp.start.status), 10)
@@ -122,45 +170,50 @@ func (e *exchange) AppendStatus(dst []byte) []byte {
 
 // AppendFields implements dissect.Message.
 func (e *exchange) AppendFields(dst []byte) []byte {
-	var mem [48]pair
-	if m := &e.req; m.seen {
-		dst = dissect.AppendBytes(dissect.AppendKey(dst, "method"), m.method())
-		dst = dissect.AppendBytes(dissect.AppendKey(dst, "url"), m.url())
-		path, query := splitURL(m.url())
-		dst = dissect.AppendBytes(dissect.AppendKey(dst, "path"), path)
-		if host := m.host(); len(host) > 0 {
-			dst = dissect.AppendBytes(dissect.AppendKey(dst, "host"), host)
-		}
-		dst = dissect.AppendString(dissect.AppendKey(dst, "http_version"), m.version())
-		if len(query) > 0 {
-			dst = appendMap(dissect.AppendKey(dst, "query_string"), appendQuery(mem[:0], query), queryKind)
-		}
-		headers := m.appendHeaders(mem[:0])
-		dst = appendMap(dissect.AppendKey(dst, "request.headers"), headers, headerKind)
-		if has(headers, "cookie") {
-			dst = appendMap(dissect.AppendKey(dst, "request.cookies"), m.appendCookies(mem[:0]), cookieKind)
-		}
-		dst = strconv.AppendInt(dissect.AppendKey(dst, "request_headers_size"), int64(len(m.head)), 10)
-		dst = strconv.AppendInt(dissect.AppendKey(dst, "request_body_size"), m.size, 10)
-	}
-	if m := &e.resp; m.seen {
-		dst = e.AppendStatus(dissect.AppendKey(dst, "status_code"))
-		if !e.req.seen {
-			dst = dissect.AppendString(dissect.AppendKey(dst, "http_version"), m.version())
-		}
-		headers := m.appendHeaders(mem[:0])
-		dst = appendMap(dissect.AppendKey(dst, "response.headers"), headers, headerKind)
-		if has(headers, "set-cookie") {
-			dst = appendMap(dissect.AppendKey(dst, "response.cookies"), m.appendSetCookies(mem[:0]), cookieKind)
-		}
-		dst = strconv.AppendInt(dissect.AppendKey(dst, "response_headers_size"), int64(len(m.head)), 10)
-		dst = strconv.AppendInt(dissect.AppendKey(dst, "response_body_size"), m.size, 10)
-	}
-	return dst
+	return e.carries.AppendFields(http.AppendFields(dst, e))
 }
 
-// version is that of the message: "HTTP/1.1".
-func (m *message) version() string {
+// Body implements dissect.Message. It decodes at the first call.
+func (e *exchange) Body(part int) *dissect.Body {
+	m := &e.req
+	if part == 1 {
+		m = &e.resp
+	}
+	if !m.seen || !m.asked || m.size == 0 || part>>1 != 0 {
+		return nil
+	}
+	b := &e.bodies[part]
+	if !e.opened[part] {
+		e.opened[part] = true
+		http.Open(b, m, http.Kept{Data: m.body, Size: m.size, Cut: m.cut || m.incomplete, Limit: m.limit})
+	}
+	return b
+}
+
+// Request implements http.Call.
+func (e *exchange) Request() http.Message {
+	if !e.req.seen {
+		return nil
+	}
+	return &e.req
+}
+
+// Response implements http.Call.
+func (e *exchange) Response() http.Message {
+	if !e.resp.seen {
+		return nil
+	}
+	return &e.resp
+}
+
+// GRPC implements grpc.Carrier, for gRPC-Web.
+func (e *exchange) GRPC() *grpc.Call { return e.carries.GRPC() }
+
+// GraphQL implements gql.Carrier.
+func (e *exchange) GraphQL() *gql.Call { return e.carries.GraphQL() }
+
+// Version implements http.Message: "HTTP/1.1".
+func (m *message) Version() string {
 	switch m.start.minor {
 	case 0:
 		return "HTTP/1.0"
@@ -170,12 +223,12 @@ func (m *message) version() string {
 	return version + strconv.Itoa(int(m.start.minor))
 }
 
-// host is who the request was for: the Host header, else the target's authority.
-func (m *message) host() []byte {
+// Host implements http.Message: the Host header, else the target's authority.
+func (m *message) Host() []byte {
 	if h := m.header("host"); len(h) > 0 {
 		return h
 	}
-	url := m.url()
+	url := m.URL()
 	if i := bytes.Index(url, []byte("://")); i > 0 && url[0] != '/' {
 		url = url[i+3:]
 		if i := bytes.IndexAny(url, "/?#"); i >= 0 {
@@ -183,37 +236,8 @@ func (m *message) host() []byte {
 		}
 		return url
 	}
-	if string(m.method()) == "CONNECT" {
+	if string(m.Method()) == "CONNECT" {
 		return url
 	}
 	return nil
-}
-
-// splitURL returns path and query of a target, which may be absolute (RFC 9112, 3.2).
-func splitURL(url []byte) (path, query []byte) {
-	if len(url) > 0 && url[0] != '/' {
-		i := bytes.Index(url, []byte("://"))
-		if i < 0 {
-			if string(url) == "*" {
-				return url, nil
-			}
-			return nil, nil // of CONNECT
-		}
-		url = url[i+3:]
-		if i = bytes.IndexAny(url, "/?#"); i < 0 {
-			return []byte("/"), nil
-		}
-		url = url[i:]
-	}
-	if i := bytes.IndexByte(url, '#'); i >= 0 {
-		url = url[:i]
-	}
-	path = url
-	if i := bytes.IndexByte(url, '?'); i >= 0 {
-		path, query = url[:i], url[i+1:]
-	}
-	if len(path) == 0 {
-		path = []byte("/")
-	}
-	return path, query
 }

@@ -51,11 +51,13 @@ func (p *parser) meet(e *exchange, s *half) {
 	case len(p.held) > 0:
 		early = p.unhold()
 		e.resp, early.resp = early.resp, e.resp
+		e.carries.Late(&e.resp)
 	case early != nil && !early.req.seen && e.req.first < early.resp.first:
 		e.resp, early.resp = early.resp, e.resp
 		s.open(&e.resp, e)
+		e.carries.Late(&e.resp)
 		p.unpeek(p.client.Other(), s)
-		if s.state == inBody && e.resp.size == 0 && string(e.req.method()) == "HEAD" {
+		if s.state == inBody && e.resp.size == 0 && string(e.req.Method()) == "HEAD" {
 			s.state = between
 			s.open(nil, nil)
 			e.resp.done = true
@@ -181,6 +183,7 @@ func (p *parser) tell(e *exchange) {
 	if resp.seen {
 		c.ResponseStart, c.ResponseEnd, c.ResponseSize = resp.first, resp.last, resp.wire
 	}
+	e.carries.End(e, c)
 	p.sink.Call(c)
 	p.put(e)
 }

@@ -166,6 +166,7 @@ func (p *parser) request(h *half, head []byte, first, now int64) {
 	m.own()
 	h.open(m, e)
 	p.wantBody(m)
+	e.carries.Request(m)
 	p.enqueue(e, h)
 	f := &h.framing
 	switch {
@@ -196,7 +197,8 @@ func (p *parser) response(d flow.Dir, h *half, head []byte, first, now int64) {
 	m.begin(h, head, first, now)
 	h.open(m, e)
 	p.wantBody(m)
-	method := e.req.method()
+	e.carries.Response(e.Request(), m)
+	method := e.req.Method()
 	f := &h.framing
 	switch s := h.start.status; {
 	case s == 101:
@@ -269,7 +271,7 @@ func (p *parser) finish(d flow.Dir, h *half) {
 	}
 	m.done = true
 	if p.known && d == p.client {
-		p.kept += len(m.body)
+		p.kept += len(m.body) + e.carries.Weight()
 	}
 	p.settle(e)
 }

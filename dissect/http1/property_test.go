@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/http"
 	"github.com/sshark/sshark/pcap/flow"
 )
 
@@ -200,7 +201,7 @@ func FuzzParser(f *testing.F) {
 					t.Errorf("body of %d bytes", len(body.Data))
 				}
 			}
-			for _, f := range fields {
+			for _, f := range http.Fields {
 				f.Get(c)
 			}
 			if c.Time == 0 || c.RequestEnd != 0 && c.RequestEnd < c.Time || c.ResponseEnd < c.ResponseStart {

@@ -5,6 +5,8 @@
 // it is handed out as a lone response before the call that it belongs to. 101 and the 2xx
 // that answers CONNECT end the conversation: what follows is for another protocol.
 //
+// A call that carries gRPC-Web or GraphQL is handed out under that name: see package carried.
+//
 // Heads are kept as they came (64 KiB of each at most) until the call is handed out, and
 // fields are read from them only when asked for. Bodies are skipped, not copied, unless they
 // are wanted. HTTP/2 (its preface looks like a request), RTSP, SIP and ICY are refused.
@@ -21,6 +23,7 @@ package http1
 
 import (
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/http"
 	"github.com/sshark/sshark/pcap/flow"
 )
 
@@ -33,7 +36,7 @@ var protocol = &dissect.Protocol{
 	Transport: []flow.Proto{flow.TCP},
 	Detect:    detect,
 	New:       func(_ *dissect.Flow, sink dissect.Sink) dissect.Parser { return newParser(sink) },
-	Fields:    fields,
+	Fields:    http.Fields,
 }
 
 // detect wants the start line of a message from either side. In the middle of a connection

@@ -6,13 +6,29 @@ package protocols
 import (
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/dissect/dns"
+	"github.com/sshark/sshark/dissect/gql"
+	"github.com/sshark/sshark/dissect/grpc"
 	"github.com/sshark/sshark/dissect/http1"
+	"github.com/sshark/sshark/dissect/http2"
+	"github.com/sshark/sshark/dissect/proxy"
+	"github.com/sshark/sshark/dissect/quic"
+	"github.com/sshark/sshark/dissect/ssh"
+	"github.com/sshark/sshark/dissect/tls"
+	"github.com/sshark/sshark/dissect/ws"
 )
 
 // All returns the list. The caller may change the slice, not the protocols.
 func All() []*dissect.Protocol {
 	return []*dissect.Protocol{
+		proxy.Protocol(), // a header before another protocol's beginning
 		http1.Protocol(), // a start line with its version: nothing else looks like it
+		http2.Protocol(), // its preface, or frames with a header block that makes sense
+		grpc.Protocol(),  // claims nothing by itself: HTTP calls that carry it
+		gql.Protocol(),   // the same
+		ws.Protocol(),    // claims nothing by itself: what HTTP hands over
+		tls.Protocol(),   // a hello, or records that follow each other
+		ssh.Protocol(),   // a banner
+		quic.Protocol(),  // a long header of a known version
 		dns.Protocol(),   // a header whose counts fit its length
 	}
 }

@@ -1,4 +1,4 @@
-package http1
+package http
 
 import (
 	"bufio"
@@ -25,38 +25,31 @@ const (
 	maxBetween = 64 << 20
 )
 
+// Why a body could not be decoded.
 var (
-	errCodings = errors.New("too many content codings")
-	errCoding  = errors.New("unknown content coding")
-	errBomb    = errors.New("inner content coding is too large")
+	ErrCodings = errors.New("too many content codings")
+	ErrCoding  = errors.New("unknown content coding")
+	ErrBomb    = errors.New("inner content coding is too large")
 )
 
-// Body implements dissect.Message. It decodes at the first call.
-func (e *exchange) Body(part int) *dissect.Body {
-	m := &e.req
-	if part == 1 {
-		m = &e.resp
-	}
-	if !m.seen || !m.asked || m.size == 0 || part>>1 != 0 {
-		return nil
-	}
-	b := &e.bodies[part]
-	if !e.opened[part] {
-		e.opened[part] = true
-		m.open(b)
-	}
-	return b
+// Kept is what was kept of a body.
+type Kept struct {
+	Data  []byte // as sent, without framing
+	Size  int64  // of the body, with what is missing
+	Cut   bool   // Data is not all of it
+	Limit int    // of what is shown
 }
 
-func (m *message) open(b *dissect.Body) {
+// Open makes the body of a message, content coding undone.
+func Open(b *dissect.Body, m Message, k Kept) {
 	*b = dissect.Body{
-		Type:      string(m.header("content-type")),
-		Data:      m.body,
-		Size:      m.size,
-		Truncated: m.cut || m.incomplete,
+		Type:      string(Header(m, "content-type")),
+		Data:      k.Data,
+		Size:      k.Size,
+		Truncated: k.Cut,
 	}
-	codings, err := m.codings()
-	if len(codings) == 0 && err == nil || len(m.body) == 0 {
+	codings, err := codingsOf(m)
+	if len(codings) == 0 && err == nil || len(k.Data) == 0 {
 		return
 	}
 	for i, c := range codings {
@@ -68,10 +61,10 @@ func (m *message) open(b *dissect.Body) {
 	var data []byte
 	more := false
 	if err == nil {
-		data, more, err = decode(m.body, codings, m.limit)
+		data, more, err = Decode(k.Data, codings, k.Limit)
 	}
 	// What was cut cannot be decoded to its end: what there is, is shown.
-	if err != nil && b.Truncated && len(data) > 0 && !errors.Is(err, errBomb) {
+	if err != nil && b.Truncated && len(data) > 0 && !errors.Is(err, ErrBomb) {
 		err = nil
 	}
 	if err != nil {
@@ -81,16 +74,17 @@ func (m *message) open(b *dissect.Body) {
 	b.Data, b.Truncated = data, b.Truncated || more
 }
 
-// codings are the content codings in the order in which they were applied, with transfer
+// codingsOf are the content codings in the order in which they were applied, with transfer
 // codings other than chunked behind them.
-func (m *message) codings() (list []string, err error) {
+func codingsOf(m Message) (list []string, err error) {
+	headers := m.Headers()
 	for _, name := range [...]string{"content-encoding", "transfer-encoding"} {
-		for l := m.lines(); l.next(); {
-			if !equalFold(l.name, name) {
+		for i := range headers {
+			if !EqualFold(headers[i].Name, name) {
 				continue
 			}
-			for item := range bytes.SplitSeq(l.value, []byte{','}) {
-				switch c := string(appendLower(nil, trim(item))); c {
+			for item := range bytes.SplitSeq(headers[i].Value, []byte{','}) {
+				switch c := string(AppendLower(nil, Trim(item))); c {
 				case "", "identity", "chunked":
 				case "x-gzip":
 					list = append(list, "gzip")
@@ -99,16 +93,16 @@ func (m *message) codings() (list []string, err error) {
 				}
 			}
 			if len(list) > maxCodings {
-				return list[:maxCodings], errCodings
+				return list[:maxCodings], ErrCodings
 			}
 		}
 	}
 	return list, nil
 }
 
-// decode undoes the codings, the last one first, and returns up to limit bytes. more says
+// Decode undoes content codings, the last one first, and returns up to limit bytes. more says
 // that there would be more. With an error come the bytes that were decoded before it.
-func decode(body []byte, codings []string, limit int) (data []byte, more bool, err error) {
+func Decode(body []byte, codings []string, limit int) (data []byte, more bool, err error) {
 	var r io.Reader = bytes.NewReader(body)
 	for i := len(codings) - 1; i >= 0; i-- {
 		if i < len(codings)-1 {
@@ -154,7 +148,7 @@ func decoder(r io.Reader, coding string) (d io.Reader, done func(), err error) {
 		}
 		return z, z.Close, nil
 	}
-	return nil, nothing, fmt.Errorf("%w %q", errCoding, coding)
+	return nil, nothing, fmt.Errorf("%w %q", ErrCoding, coding)
 }
 
 // bounded is a reader that fails when it gave too much.
@@ -165,7 +159,7 @@ type bounded struct {
 
 func (b *bounded) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, errBomb
+		return 0, ErrBomb
 	}
 	n, err := b.r.Read(p[:min(len(p), b.left)])
 	b.left -= n

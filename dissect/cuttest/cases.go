@@ -1,0 +1,174 @@
+package cuttest
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/pcap/flow"
+)
+
+// Case is a conversation and what comes of it.
+type Case struct {
+	Name     string
+	Steps    []Step
+	Want     []string // the calls, as Short has them
+	Switch   string   // the protocol that the stream switches to, with what is left behind a blank
+	GivenUp  bool     // the parser says that the flow is not its own
+	NoDamage bool
+}
+
+// Client is what the client says. Where a step has no time, each takes 1 ms.
+func Client(data string) Step { return Step{Data: []byte(data)} }
+
+// Server is what the server says.
+func Server(data string) Step { return Step{Dir: 1, Data: []byte(data)} }
+
+// Missing is a hole of n bytes, 0: nobody knows how many.
+func Missing(d flow.Dir, n int64) Step { return Step{Dir: d, Gap: n} }
+
+// Short is one call in short: what was asked, what came of it, and marks: "<" it is the
+// server's, "~" it is incomplete, "!" it is an error.
+func Short(c *dissect.Call) string {
+	var b []byte
+	for _, mark := range []struct {
+		set bool
+		c   byte
+	}{{c.Reverse, '<'}, {c.Incomplete, '~'}, {c.Error, '!'}} {
+		if mark.set {
+			b = append(b, mark.c)
+		}
+	}
+	b = c.Message.AppendSummary(b)
+	if status := c.Message.AppendStatus(nil); len(status) > 0 {
+		b = append(append(b, " -> "...), status...)
+	}
+	return string(b)
+}
+
+// Cases plays conversations, and damages those of streams as Cut does.
+func Cases(t *testing.T, p *dissect.Protocol, transport flow.Proto, same Same, cases []Case) {
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			timed(c.Steps)
+			k := &shorts{checker: checker{tb: t}}
+			err := k.play(p, transport, c.Steps)
+			if errors.Is(err, dissect.ErrNotMine) != c.GivenUp {
+				t.Errorf("the parser says %v", err)
+			}
+			if !slices.Equal(k.calls, c.Want) {
+				t.Fatalf("got\n%s\nwant\n%s", strings.Join(k.calls, "\n"), strings.Join(c.Want, "\n"))
+			}
+			if k.next != c.Switch {
+				t.Errorf("switched to %q, want %q", k.next, c.Switch)
+			}
+			holes := slices.ContainsFunc(c.Steps, func(s Step) bool { return s.Data == nil })
+			switch {
+			case holes, c.NoDamage:
+			case transport == flow.TCP:
+				cutStream(t, "stream", p, c.Steps, same)
+			default:
+				truncate(t, p, transport, c.Steps)
+			}
+		})
+	}
+}
+
+func timed(steps []Step) {
+	now := int64(1e9)
+	for i := range steps {
+		if now += 1e6; steps[i].Time == 0 {
+			steps[i].Time = now
+		}
+		now = steps[i].Time
+	}
+}
+
+// shorts is a sink that notes what is told and where the stream goes.
+type shorts struct {
+	checker
+	calls []string
+	next  string
+}
+
+func (k *shorts) Call(c *dissect.Call) {
+	k.checker.Call(c)
+	k.calls = append(k.calls, Short(c))
+}
+
+func (k *shorts) Switch(next string, rest []byte) {
+	k.switched, k.next = true, next
+	if len(rest) > 0 {
+		k.next += " " + string(rest)
+	}
+}
+
+func (k *shorts) play(p *dissect.Protocol, transport flow.Proto, steps []Step) (err error) {
+	f := &dissect.Flow{Transport: transport, Protocol: p}
+	f.Client.Addr = netip.MustParseAddrPort("10.0.0.1:40000")
+	f.Server.Addr = netip.MustParseAddrPort("10.0.0.2:7000")
+	k.flow = f
+	parser := p.New(f, k)
+	var last int64
+	for _, s := range steps {
+		if last = s.Time; s.Data == nil {
+			err = parser.Gap(s.Dir, s.Gap, dissect.Stamp{Time: s.Time})
+		} else {
+			b := bytes.Clone(s.Data)
+			err = parser.Data(s.Dir, b, dissect.Stamp{Time: s.Time})
+			clear(b) // it was borrowed
+		}
+		if err != nil || k.switched {
+			break
+		}
+	}
+	parser.Close(dissect.Stamp{Time: last + 1e6})
+	return err
+}
+
+// truncate cuts each datagram short at every byte.
+func truncate(t *testing.T, p *dissect.Protocol, transport flow.Proto, steps []Step) {
+	for i, s := range steps {
+		for n := range s.Data {
+			cut := slices.Clone(steps)
+			cut[i].Data = s.Data[:n:n]
+			k := &shorts{checker: checker{tb: t}}
+			if err := k.play(p, transport, cut); err != nil && !errors.Is(err, dissect.ErrNotMine) {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// FuzzDatagrams is Fuzz for a protocol of datagrams, and shows all to detection too.
+func FuzzDatagrams(f *testing.F, p *dissect.Protocol, seeds ...[]Step) {
+	for _, steps := range seeds {
+		var b []byte
+		for _, s := range steps {
+			b = append(append(b, byte(s.Dir), byte(len(s.Data)), byte(len(s.Data)>>8)), s.Data...)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var steps []Step
+		for len(b) >= 3 {
+			d, n := flow.Dir(b[0]&1), min(int(b[1])|int(b[2])<<8, len(b)-3)
+			steps = append(steps, Step{Dir: d, Data: b[3 : 3+n : 3+n]})
+			b = b[3+n:]
+		}
+		timed(steps)
+		for _, s := range steps {
+			probe := dissect.Probe{Transport: flow.UDP}
+			probe.Data[s.Dir] = s.Data
+			p.Detect(&probe)
+		}
+		k := &shorts{checker: checker{tb: t, bodies: 1000}}
+		if err := k.play(p, flow.UDP, steps); err != nil && !errors.Is(err, dissect.ErrNotMine) {
+			t.Error(err)
+		}
+	})
+}

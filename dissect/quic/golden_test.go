@@ -1,0 +1,17 @@
+package quic_test
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/sshark/sshark/dissect/dissecttest"
+	"github.com/sshark/sshark/dissect/dns"
+	"github.com/sshark/sshark/dissect/quic"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// TestRecorded reads what testdata/record.sh recorded.
+func TestRecorded(t *testing.T) {
+	dissecttest.Golden(t, *update, "testdata/*.pcap", quic.Protocol(), dns.Protocol())
+}

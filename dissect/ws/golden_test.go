@@ -1,0 +1,17 @@
+package ws_test
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/sshark/sshark/dissect/dissecttest"
+	"github.com/sshark/sshark/dissect/http1"
+	"github.com/sshark/sshark/dissect/ws"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// TestRecorded reads what was recorded of real programs: see testdata.
+func TestRecorded(t *testing.T) {
+	dissecttest.Golden(t, *update, "testdata/*.pcap", http1.Protocol(), ws.Protocol())
+}
