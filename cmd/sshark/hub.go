@@ -120,7 +120,7 @@ func runHub(ctx context.Context, d *dialect, o hubOptions, errw io.Writer) (err 
 	console := sshd.Options{
 		Listener: listener, HostKeys: keys, AuthorizedKeys: o.keys, UserCA: o.userCA, Policy: o.policy, Reviews: reviews{client, cluster},
 		Source: questions.Of(members.Fleet()), Language: d.language, Version: versionText(), Spool: o.data, Log: log,
-		Cluster: func() *doctor.Cluster { return expected(cluster) }, Observer: counts, TUI: screens(d, nodeName()),
+		Cluster: func() *doctor.Cluster { return expected(cluster, o.namespace) }, Observer: counts, TUI: screens(d, nodeName()),
 	}
 	if o.tokens {
 		console.Tokens = client
@@ -214,8 +214,8 @@ func viewOf(c *kube.Cluster, m *fleet.Members) hubmetrics.View {
 }
 
 // expected is what the cluster says that there should be.
-func expected(c *kube.Cluster) *doctor.Cluster {
-	e := &doctor.Cluster{Problem: c.Problem(), Lag: c.Lag(), Nodes: c.Nodes()}
+func expected(c *kube.Cluster, namespace string) *doctor.Cluster {
+	e := &doctor.Cluster{Problem: c.Problem(), Lag: c.Lag(), Nodes: c.Nodes(), Console: namespace + "/" + nodeName()} // a pod's host name is its own
 	for _, w := range c.Workers() {
 		e.Workers = append(e.Workers, doctor.Worker{Node: w.Node, Ready: w.Ready, Problem: w.Problem})
 	}

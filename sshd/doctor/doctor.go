@@ -58,6 +58,7 @@ type Cluster struct {
 	Problem string        // why it is not known or no longer up to date, "": it is
 	Lag     time.Duration // how old that may be, 0: each change is told as it comes
 	Nodes   []string      // where a worker should run
+	Console string        // the console's own pod, NAMESPACE/NAME; "": it is in none
 	Workers []Worker
 	Pods    []Pod // that run now, and that the asker may see
 }

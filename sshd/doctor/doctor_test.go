@@ -217,3 +217,21 @@ func TestFlagsAndValues(t *testing.T) {
 		}
 	}
 }
+
+// The console's own pod is left out whatever the targets are, and that is said.
+func TestConsole(t *testing.T) {
+	f := facts()
+	pod := &f.Nodes[0].Pods[2]
+	pod.Interfaces, pod.Off = nil, true
+	f.Cluster.Console = pod.Pod.String()
+	said := false
+	for _, finding := range Examine(f) {
+		said = said || finding.Pod == pod.Pod.Name && strings.Contains(finding.What, "it is this console")
+		if strings.Contains(finding.What, "targets") {
+			t.Errorf("targets are blamed: %+v", finding)
+		}
+	}
+	if !said {
+		t.Error("nothing is said of the console's pod")
+	}
+}

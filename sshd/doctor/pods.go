@@ -36,6 +36,8 @@ func (e *examination) pods(n *query.Node) {
 			f.Do = mend(p.Problem)
 		case p.Off && unnamed:
 			f.Check, f.What = "name", "not captured yet: where targets are set, a pod is once the hub has told who it is"
+		case p.Off && e.Cluster != nil && e.Cluster.Console == p.Pod.String():
+			f.What = "left out: it is this console, and what it shows would be captured in turn"
 		case p.Off:
 			f.Check, f.What, f.Do = "target", "left out: the worker's targets do not name it", toCapture
 			if isOwn(p) {
