@@ -253,7 +253,7 @@ func cutStream(t *testing.T, name string, p *dissect.Protocol, steps []Step, sam
 	}
 	for i := range steps {
 		s := &steps[i]
-		stride := max(1, len(s.Data)/40)
+		stride := max(1, len(s.Data)/12)
 		for at := 0; at < len(s.Data); at += stride {
 			split := slices.Concat(steps[:i], []Step{{s.Dir, s.Data[:at:at], 0, s.Time}, {s.Dir, s.Data[at:], 0, s.Time}}, steps[i+1:])
 			if at == 0 {
@@ -277,7 +277,7 @@ func cutStream(t *testing.T, name string, p *dissect.Protocol, steps []Step, sam
 			real(fmt.Sprintf("without step %d", i), got)
 		}
 	}
-	for seed := range uint64(200) {
+	for seed := range uint64(80) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		var holed []Step
 		for _, s := range pieces(steps, 1+r.IntN(300)) {

@@ -5,11 +5,15 @@ package protocols
 
 import (
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/amqp"
+	"github.com/sshark/sshark/dissect/cassandra"
 	"github.com/sshark/sshark/dissect/dns"
 	"github.com/sshark/sshark/dissect/gql"
 	"github.com/sshark/sshark/dissect/grpc"
 	"github.com/sshark/sshark/dissect/http1"
 	"github.com/sshark/sshark/dissect/http2"
+	"github.com/sshark/sshark/dissect/kafka"
+	"github.com/sshark/sshark/dissect/mongodb"
 	"github.com/sshark/sshark/dissect/proxy"
 	"github.com/sshark/sshark/dissect/quic"
 	"github.com/sshark/sshark/dissect/ssh"
@@ -28,6 +32,10 @@ func All() []*dissect.Protocol {
 		ws.Protocol(),    // claims nothing by itself: what HTTP hands over
 		tls.Protocol(),   // a hello, or records that follow each other
 		ssh.Protocol(),   // a banner
+		amqp.Protocol(),  // its header, or frames with their end
+		kafka.Protocol(), // a request whose layout fits its length
+		mongodb.Protocol(),
+		cassandra.Protocol(),
 		quic.Protocol(),  // a long header of a known version
 		dns.Protocol(),   // a header whose counts fit its length
 	}

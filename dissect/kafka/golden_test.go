@@ -1,0 +1,35 @@
+package kafka
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+
+	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/cuttest"
+	"github.com/sshark/sshark/dissect/dissecttest"
+	"github.com/sshark/sshark/dissect/dns"
+	"github.com/sshark/sshark/dissect/http1"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+const recorded = "testdata/*.pcap"
+
+// TestRecorded reads captures; testdata/README.md says how they were made.
+func TestRecorded(t *testing.T) {
+	dissecttest.Golden(t, *update, recorded, http1.Protocol(), Protocol(), dns.Protocol())
+}
+
+// TestCut: a topic's name may be told by a response that was lost, so it does not tell calls apart.
+func TestCut(t *testing.T) {
+	cuttest.Cut(t, recorded, Protocol(), func(c *dissect.Call) (request, response string) {
+		e := c.Message.(*exchange)
+		if e.said {
+			response = fmt.Sprint(e.code, c.ResponseSize)
+		}
+		return fmt.Sprint(e.key, e.version, e.correlation, string(e.mem[:e.client]), c.RequestSize), response
+	})
+}
+
+func FuzzParser(f *testing.F) { cuttest.Fuzz(f, recorded, Protocol()) }
