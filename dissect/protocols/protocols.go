@@ -14,8 +14,11 @@ import (
 	"github.com/sshark/sshark/dissect/http2"
 	"github.com/sshark/sshark/dissect/kafka"
 	"github.com/sshark/sshark/dissect/mongodb"
+	"github.com/sshark/sshark/dissect/mysql"
+	"github.com/sshark/sshark/dissect/postgresql"
 	"github.com/sshark/sshark/dissect/proxy"
 	"github.com/sshark/sshark/dissect/quic"
+	"github.com/sshark/sshark/dissect/redis"
 	"github.com/sshark/sshark/dissect/ssh"
 	"github.com/sshark/sshark/dissect/tls"
 	"github.com/sshark/sshark/dissect/ws"
@@ -24,19 +27,22 @@ import (
 // All returns the list. The caller may change the slice, not the protocols.
 func All() []*dissect.Protocol {
 	return []*dissect.Protocol{
-		proxy.Protocol(), // a header before another protocol's beginning
-		http1.Protocol(), // a start line with its version: nothing else looks like it
-		http2.Protocol(), // its preface, or frames with a header block that makes sense
-		grpc.Protocol(),  // claims nothing by itself: HTTP calls that carry it
-		gql.Protocol(),   // the same
-		ws.Protocol(),    // claims nothing by itself: what HTTP hands over
-		tls.Protocol(),   // a hello, or records that follow each other
-		ssh.Protocol(),   // a banner
-		amqp.Protocol(),  // its header, or frames with their end
-		kafka.Protocol(), // a request whose layout fits its length
-		mongodb.Protocol(),
-		cassandra.Protocol(),
-		quic.Protocol(),  // a long header of a known version
-		dns.Protocol(),   // a header whose counts fit its length
+		proxy.Protocol(),      // a header before another protocol's beginning
+		http1.Protocol(),      // a start line with its version: nothing else looks like it
+		http2.Protocol(),      // its preface, or frames with a header block that makes sense
+		grpc.Protocol(),       // claims nothing by itself: HTTP calls that carry it
+		gql.Protocol(),        // the same
+		ws.Protocol(),         // claims nothing by itself: what HTTP hands over
+		tls.Protocol(),        // a hello, or records that follow each other
+		ssh.Protocol(),        // a banner
+		amqp.Protocol(),       // its header, or frames with their end
+		kafka.Protocol(),      // a request whose layout fits its length
+		mongodb.Protocol(),    // lengths, and an operation that there is
+		cassandra.Protocol(),  // versions, and an operation that there is
+		postgresql.Protocol(), // a startup, or messages whose lengths fit
+		mysql.Protocol(),      // a greeting, or numbered packets
+		redis.Protocol(),      // arrays of strings; a word of its own waits for an answer like its own
+		quic.Protocol(),       // a long header of a known version
+		dns.Protocol(),        // a header whose counts fit its length
 	}
 }
