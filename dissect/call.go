@@ -100,6 +100,7 @@ type Flow struct {
 	Payload   [2]uint64 // in-order payload bytes that were reassembled
 	Lost      [2]uint64 // payload bytes that are missing (gaps)
 	State     State
+	Decrypted bool // some of it was inside of TLS, and was decrypted
 
 	// Opening is what the two ends of a TCP connection chose when they opened it: their initial
 	// sequence numbers, the client's in the upper half. Address translation leaves it as it is,
@@ -143,6 +144,7 @@ type Call struct {
 
 	Error      bool // the protocol calls it an error (5xx and 4xx, a DNS failure, -ERR, …)
 	Incomplete bool // bytes of it were lost, or the stream ended inside it
+	Decrypted  bool // it was inside of TLS; its times are those of whole TLS records
 
 	// Client is the same call as it was seen at the client's end, where the call was seen at
 	// both; nil otherwise. The times above are then those of the server's end.

@@ -30,11 +30,13 @@ type conn struct {
 	iface   *pcap.Interface
 	opened  bool        // the opener is known from a SYN
 	tcp     *stream.TCP // nil: datagrams
+	sctp    *stream.SCTP
 	phase   phase
 	told    bool
 	fixed   bool // the ends no longer change
 	waiting bool
 
+	outer    *conn              // it is inside of that one's stream, decrypted; nil: it was captured
 	entry    *flow.Entry[*conn] // of the tracker that found it, nil: the source did
 	parser   Parser
 	calls    uint32
@@ -170,13 +172,16 @@ func (c *conn) finish() {
 	if c.tcp != nil {
 		c.tcp.Close(c.w.clock, c)
 	}
+	if c.sctp != nil {
+		c.sctp.Close(c.w.clock, c)
+	}
 	if c.phase == probing && c.probe != nil {
 		c.probe.settle(c)
 	}
 	c.closeParser()
 	c.fixed = true
 	c.phase = done
-	c.tcp, c.probe, c.recent = nil, nil, nil
+	c.tcp, c.sctp, c.probe, c.recent = nil, nil, nil, nil
 }
 
 func (c *conn) closeParser() {
@@ -187,6 +192,9 @@ func (c *conn) closeParser() {
 	}
 }
 
+// streams says that its bytes are two streams, not datagrams.
+func (c *conn) streams() bool { return c.flow.Transport == flow.TCP }
+
 // Data takes the next bytes of one direction of the key.
 func (c *conn) Data(d flow.Dir, b []byte, time int64) {
 	c.flow.Payload[d^c.client] += uint64(len(b))
@@ -195,7 +203,7 @@ func (c *conn) Data(d flow.Dir, b []byte, time int64) {
 		c.feed(d^c.client, b, time)
 	case probing:
 		switch {
-		case c.tcp == nil:
+		case !c.streams():
 			c.datagram(d, b, time)
 			return
 		case c.probe == nil:
@@ -214,6 +222,9 @@ func (c *conn) Gap(d flow.Dir, n int64, time int64) {
 			c.giveUp(err)
 		}
 	case probing:
+		if !c.streams() {
+			return // each datagram is shown by itself
+		}
 		if c.probe == nil {
 			c.probe = &prober{}
 		}
@@ -226,7 +237,7 @@ func (c *conn) feed(d flow.Dir, b []byte, time int64) {
 	if c.parser == nil {
 		c.parser = c.w.parser(c)
 	}
-	if c.tcp == nil && !c.listed {
+	if !c.streams() && !c.listed {
 		c.w.list(c)
 	}
 	err := c.parser.Data(d, b, Stamp{Time: time})
@@ -264,7 +275,7 @@ func (c *conn) change(d flow.Dir, time int64) {
 		}
 		return
 	}
-	if len(rest) > 0 && c.tcp != nil {
+	if len(rest) > 0 && c.streams() {
 		c.probe.data(c, d^c.client, rest, time)
 	}
 }
@@ -283,11 +294,15 @@ func (c *conn) claim(p *Protocol, swap bool) {
 
 // Call is the sink's: it completes a call and hands it over.
 func (c *conn) Call(call *Call) {
-	c.calls++
-	call.Flow, call.Seq = &c.flow, c.nth(call.Time)
 	if call.Protocol == nil {
 		call.Protocol = c.flow.Protocol
 	}
+	call.Decrypted = c.outer != nil
+	for ; c.outer != nil; c = c.outer {
+		c.calls++
+	}
+	c.calls++
+	call.Flow, call.Seq = &c.flow, c.nth(call.Time)
 	c.w.handler.Call(call)
 }
 

@@ -9,11 +9,11 @@ import (
 
 // AppendCall appends the call as one JSON object, without a line end. The first keys are those
 // that every call has: id time node protocol src dst summary stream; then, where known,
-// elapsed_time, duration_us, error and incomplete; of a call that was seen at both ends vantage
-// ("both"), network_time (how many microseconds more passed at the client between request and
-// response) and client_seen (at which node and when); then the fields of the protocol. Those
-// of both ends are known only where sightings are joined, and not where filters are judged, so
-// no filter can ask for them. It does not allocate where dst has room.
+// elapsed_time, duration_us, error, incomplete and, of a call that was decrypted, tls; of a call
+// that was seen at both ends vantage ("both"), network_time (how many microseconds more passed at
+// the client between request and response) and client_seen (at which node and when); then the
+// fields of the protocol. Those of both ends are known only where sightings are joined, and not
+// where filters are judged, so no filter can ask for them. It does not allocate where dst has room.
 func AppendCall(dst []byte, c *Call) []byte {
 	f := c.Flow
 	dst = append(dst, `{"id":`...)
@@ -52,6 +52,9 @@ func AppendCall(dst []byte, c *Call) []byte {
 	}
 	if c.Incomplete {
 		dst = append(dst, `,"incomplete":true`...)
+	}
+	if c.Decrypted {
+		dst = append(dst, `,"tls":true`...)
 	}
 	if c.Client != nil {
 		dst = appendSeen(dst, c)

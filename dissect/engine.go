@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/sshark/sshark/dissect/keylog"
 	"github.com/sshark/sshark/dissect/stream"
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
@@ -20,6 +21,8 @@ type Options struct {
 	// CallsOnly says that nobody needs FlowEnd, which may then be left out: memory is given
 	// back earlier.
 	CallsOnly bool
+	// Secrets decrypt; nil: nothing is decrypted. They must be there before the packets are.
+	Secrets *keylog.Store
 	// Resolve says who an address was; nil, or a nil answer: unknown. It is called from all
 	// workers, once for each end of a flow.
 	Resolve func(addr netip.AddrPort, at int64) *Identity

@@ -47,7 +47,8 @@ type Probe struct {
 // ProbeSize is how many bytes of a side are shown to detection at most.
 const ProbeSize = 2048
 
-// Sink is where a parser puts calls. It is the engine's; one goroutine uses it.
+// Sink is where a parser puts calls. It is the engine's, which is a Nester too; one goroutine uses
+// it.
 type Sink interface {
 	// Call hands over one call. The engine fills Flow and Seq, and Protocol unless the parser
 	// named what its own carries (gRPC in HTTP/2); the message is borrowed until Call returns,

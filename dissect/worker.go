@@ -112,7 +112,11 @@ func (w *worker) packet(it *item, data []byte) {
 	}
 	payload := h.Data(data)
 	if c.tcp == nil {
-		if len(payload) > 0 && h.Key.Proto != 0 {
+		switch {
+		case len(payload) == 0 || h.Key.Proto == 0:
+		case c.sctp != nil:
+			c.sctp.Packet(h.Dir, payload, p.Time, c)
+		default:
 			c.Data(h.Dir, payload, p.Time)
 		}
 		return
@@ -157,7 +161,7 @@ func (w *worker) list(c *conn) {
 // told of flows all that is held of them.
 func (w *worker) rest() {
 	n := 0
-	for ; n < len(w.datagrams); n++ {
+	for end := len(w.datagrams); n < end; n++ { // those that are listed again are at the end
 		c := w.datagrams[n]
 		quiet := w.clock - c.flow.Last
 		if quiet < restAfter && len(w.datagrams)-n <= maxParsers {
@@ -245,6 +249,9 @@ func (w *worker) open(it *item, info *flow.Info) *conn {
 	if info.Key.Proto == flow.TCP {
 		c.tcp = &stream.TCP{}
 		c.tcp.Init(w.pool)
+	}
+	if info.Key.Proto == flow.SCTP {
+		c.sctp = &stream.SCTP{}
 	}
 	f := &c.flow
 	f.ID, f.Node, f.Transport, f.First = info.ID, info.Iface.Node, info.Key.Proto, it.packet.Time

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/keylog"
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
 	"github.com/sshark/sshark/pcap/pcapng"
@@ -83,12 +84,13 @@ func Calls(file string, protocols ...*dissect.Protocol) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	in, err := pcapng.NewReader(f, pcapng.ReaderOptions{})
+	keys := keylog.New()
+	in, err := pcapng.NewReader(f, pcapng.ReaderOptions{OnSecrets: func(_ uint32, text []byte) { keys.Add(text) }})
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)
 	}
 	w := &writer{}
-	e := dissect.NewEngine(dissect.Options{Protocols: protocols, Workers: 1, Bodies: bodyLimit,
+	e := dissect.NewEngine(dissect.Options{Protocols: protocols, Workers: 1, Bodies: bodyLimit, Secrets: keys,
 		Handler: func(int) dissect.Handler { return w }})
 	var p pcap.Packet
 	for {
@@ -118,7 +120,7 @@ func (w *writer) Call(c *dissect.Call) {
 	for _, mark := range []struct {
 		name string
 		set  bool
-	}{{"reverse", c.Reverse}, {"incomplete", c.Incomplete}, {"error", c.Error}} {
+	}{{"tls", c.Decrypted}, {"reverse", c.Reverse}, {"incomplete", c.Incomplete}, {"error", c.Error}} {
 		if mark.set {
 			b = append(dissect.AppendKey(b, mark.name), "true"...)
 		}

@@ -64,12 +64,12 @@ func (l *Language) addProtocolField(p *dissect.Protocol, pf *dissect.Field) erro
 		return fmt.Errorf("protocol %s, field %s: its kind is not that which protocol %s declared",
 			p.Name, pf.Name, f.impls[0].protocol.Name)
 	}
-	f.implement(p, pf.Get)
+	f.implement(p, pf)
 	return nil
 }
 
-func (f *field) implement(p *dissect.Protocol, get func(*dissect.Call) any) {
-	f.impls = append(f.impls, impl{p, get})
+func (f *field) implement(p *dissect.Protocol, pf *dissect.Field) {
+	f.impls = append(f.impls, impl{p, pf.Name, pf.Get})
 	f.transports.addAll(p)
 	if !slices.Contains(f.owners, p.Name) {
 		f.owners = append(f.owners, p.Name)

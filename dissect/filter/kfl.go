@@ -216,7 +216,7 @@ func (l *Language) addKFL(k *kflField, protocols []*dissect.Protocol) error {
 		}
 		for i := range p.Fields {
 			if pf := &p.Fields[i]; pf.Name == k.alias && kind(pf.Kind) == k.kind {
-				f.implement(p, pf.Get)
+				f.implement(p, pf)
 			}
 		}
 	}
@@ -239,6 +239,8 @@ func isHTTP(protocol string) bool {
 	}
 	return false
 }
+
+func anyProtocol(string) bool { return true }
 
 // isHTTP2 says whether a call was made over HTTP/2.
 func isHTTP2(s *subject) bool {
@@ -266,7 +268,9 @@ var flagsOfOthers = []struct {
 	{"gqlv2", "GraphQL over HTTP/2", func(p string) bool { return strings.HasPrefix(p, "gql") }, isHTTP2},
 	{"dns", "DNS, mDNS, LLMNR", func(p string) bool { return p == "dns" || p == "mdns" || p == "llmnr" }, nil},
 	{"tlsx", "a TLS handshake", func(p string) bool { return p == "tlsx" }, nil},
-	{"tls", "decrypted TLS", func(string) bool { return false }, nil},
+	{"tls", "decrypted TLS", anyProtocol, func(s *subject) bool {
+		return s.call != nil && s.call.Decrypted || s.call == nil && s.flow.Decrypted
+	}},
 }
 
 // flagNames are the flags that exist whether or not there is a protocol for them.

@@ -128,6 +128,7 @@ type field struct {
 // impl is a protocol's reader of a field.
 type impl struct {
 	protocol *dissect.Protocol
+	name     string // that the protocol has for it, as it is written down
 	get      func(*dissect.Call) any
 }
 

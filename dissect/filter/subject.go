@@ -26,6 +26,9 @@ type subject struct {
 	src, dst      *dissect.Endpoint
 	local, remote *dissect.Endpoint
 	filter        *Filter
+	// written, if set, is what the call's protocol wrote down of it: an answer's calls have
+	// nothing else.
+	written written
 }
 
 var _ interpreter.Activation = (*subject)(nil)
@@ -133,7 +136,7 @@ func (s *subject) value(f *field) (v ref.Val, known bool) {
 	if s.call != nil && s.call.Protocol != nil {
 		for i := range f.impls {
 			if p := f.impls[i].protocol; p == s.call.Protocol || p.Name == s.call.Protocol.Name {
-				if v := f.convert(f.impls[i].get(s.call)); v != nil {
+				if v := f.convert(s.read(&f.impls[i])); v != nil {
 					return v, true
 				}
 				break
@@ -144,6 +147,14 @@ func (s *subject) value(f *field) (v ref.Val, known bool) {
 		return f.get(s), true
 	}
 	return nil, true
+}
+
+// read is what a protocol says of its call.
+func (s *subject) read(i *impl) any {
+	if s.written != nil {
+		return s.written.read(i.name)
+	}
+	return i.get(s.call)
 }
 
 // convert makes a CEL value of what a protocol's reader gave; nil where it is of another type

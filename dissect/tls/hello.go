@@ -19,6 +19,7 @@ const (
 	extFormats    = 11
 	extSignatures = 13
 	extALPN       = 16
+	extThenMAC    = 22
 	extPSK        = 41
 	extEarlyData  = 42
 	extVersions   = 43
@@ -26,8 +27,11 @@ const (
 
 // Versions.
 const (
-	version13 = 0x0304
-	version20 = 0x0002 // SSL 2.0
+	version13   = 0x0304
+	version12   = 0x0303
+	version10   = 0x0301
+	versionSSL3 = 0x0300
+	version20   = 0x0002 // SSL 2.0
 )
 
 // Sizes of and in hellos.
@@ -169,6 +173,8 @@ type answering struct {
 	version uint16
 	suite   uint16
 	retry   bool // it is a HelloRetryRequest
+	thenMAC bool // of CBC: the MAC is over what was encrypted
+	packed  bool // what is sent is compressed
 	psk     bool // a key was taken that the client offered
 	alpn    []byte
 }
@@ -189,7 +195,7 @@ func readServerHello(m []byte) (a answering, ok bool) {
 	}
 	a.suite = r.u16()
 	if !draft {
-		r.skip(1)
+		a.packed = r.u8() != 0
 	}
 	if r.bad || a.version>>8 != 3 && !draft {
 		return a, false
@@ -200,6 +206,8 @@ func readServerHello(m []byte) (a answering, ok bool) {
 			if len(data) == 2 {
 				a.version = binary.BigEndian.Uint16(data)
 			}
+		case extThenMAC:
+			a.thenMAC = true
 		case extPSK:
 			a.psk = true
 		case extALPN:

@@ -14,25 +14,39 @@ type parser struct {
 	done   bool     // the handshake is over
 	full   bool     // the server went through all of its messages: no session was resumed
 	hs     *Handshake
+	inner  *decrypter // nil: nothing is decrypted
 }
 
-func newParser(sink dissect.Sink) *parser { return &parser{sink: sink} }
+func newParser(sink dissect.Sink) *parser {
+	return &parser{sink: sink, inner: newDecrypter(sink)}
+}
 
 // Data implements dissect.Parser.
 func (p *parser) Data(d flow.Dir, b []byte, at dissect.Stamp) error {
-	if p.done {
-		return nil
+	if !p.done {
+		if !p.feed(d, b, at.Time) {
+			p.done = true
+			return dissect.ErrNotMine
+		}
+		p.settle()
 	}
-	if !p.feed(d, b, at.Time) {
-		p.done = true
-		return dissect.ErrNotMine
+	if p.inner != nil && !p.inner.data(d, b, at) {
+		p.seal(at)
 	}
-	p.settle()
 	return nil
 }
 
+// seal gives decryption up.
+func (p *parser) seal(at dissect.Stamp) {
+	p.inner.close(at)
+	p.inner = nil
+}
+
 // Gap implements dissect.Parser.
-func (p *parser) Gap(d flow.Dir, _ int64, at dissect.Stamp) error {
+func (p *parser) Gap(d flow.Dir, n int64, at dissect.Stamp) error {
+	if p.inner != nil {
+		p.inner.gap(d, n, at)
+	}
 	h := &p.half[d]
 	if p.done || h.over {
 		return nil
@@ -45,13 +59,16 @@ func (p *parser) Gap(d flow.Dir, _ int64, at dissect.Stamp) error {
 }
 
 // Close implements dissect.Parser.
-func (p *parser) Close(dissect.Stamp) {
+func (p *parser) Close(at dissect.Stamp) {
 	for d := range p.half {
 		if h := &p.half[d]; !p.done && !h.over {
 			p.cutHello(flow.Dir(d), h)
 		}
 	}
 	p.finish()
+	if p.inner != nil {
+		p.seal(at)
+	}
 }
 
 // settle hands the handshake out once both sides have come to its end.
@@ -141,6 +158,9 @@ func (p *parser) asks(d flow.Dir, h *half, m []byte, a asking, now int64) bool {
 	if p.hs != nil && p.hs.asked {
 		p.tell()
 	}
+	if p.inner != nil && !p.inner.ask(d, m) {
+		p.inner = nil
+	}
 	p.open().ask(m, a)
 	p.hs.request = part{h.first, now, h.wire}
 	return true
@@ -169,6 +189,9 @@ func (p *parser) answers(d flow.Dir, h *half, m []byte, now int64) bool {
 	hs := p.open()
 	if hs.answered {
 		return false
+	}
+	if p.inner != nil && !a.retry && !p.inner.answer(m, a) {
+		p.inner = nil
 	}
 	hs.answer(a)
 	hs.response = part{h.first, now, h.wire}

@@ -1,7 +1,8 @@
 // Package tls dissects the part of TLS that is not encrypted: the handshake of SSL 3.0 (RFC 6101),
 // TLS 1.0 to 1.2 (RFC 2246, 4346, 5246) and TLS 1.3 (RFC 8446), on any TCP port, also behind a
 // STARTTLS, and a ClientHello in the format of SSL 2.0 (RFC 5246, E.2). The protocol's name is
-// "tlsx", as in KFL: a TLS handshake, not decrypted.
+// "tlsx", as in KFL: a TLS handshake, not decrypted. Of connections whose secrets are known
+// (package keylog) it decrypts the rest, and shows that to the other protocols.
 //
 // A call is a ClientHello and what the server says to it: a ServerHello, a HelloRetryRequest
 // (the next ClientHello is the next call), or an alert. It is handed out when both sides have
@@ -20,13 +21,24 @@
 // It cannot know: what TLS 1.3 encrypts (certificates, the protocol agreed on, a client's
 // refusal), a handshake inside of an encrypted connection (renegotiation), DTLS.
 //
+// Decrypted are AES-GCM (RFC 5288, 5289), ChaCha20-Poly1305 (RFC 7905) and, before TLS 1.3, AES-CBC
+// with either order of MAC and encryption (RFC 7366), from TLS 1.0 on, with early data (RFC 8446,
+// 2.3) and changes of keys. That needs a ClientHello and a ServerHello that were seen. What a
+// record holds is told when all of it has come, at that time, and sizes are those of what was
+// decrypted. Only what is authentic is told. Where bytes are missing, the next record that opens is
+// looked for, and a gap is told before what it holds; of TLS 1.0 with CBC, where a record needs the
+// one before, that ends the side. Not decrypted are other ciphers (CCM, RC4, 3DES), TLS that
+// compresses, and what follows a renegotiation.
+//
 // JA3 is that of salesforce/ja3, JA4 that of FoxIO's JA4 (TLS client) specification; values
 // of GREASE (RFC 8701) are left out of both, and of the list of cipher suites.
 //
 // Package quic reads the same messages with type Handshake.
 //
 // A parser belongs to one flow and one goroutine. It holds one ClientHello (64 KiB at most),
-// the server's first certificate (32 KiB at most), and one message that is not complete.
+// the server's first certificate (32 KiB at most), and one message that is not complete. One that
+// decrypts holds also a record of each side and what one held (18 KiB each), and what a client
+// sent before it was answered (64 KiB at most).
 package tls
 
 import (

@@ -1,0 +1,125 @@
+package ftp
+
+import (
+	"bytes"
+
+	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/lines"
+	"github.com/sshark/sshark/dissect/replies"
+)
+
+// guess is what the bytes of one side look like.
+type guess uint8
+
+const (
+	foreign  guess = iota
+	silent         // nothing was said
+	begun          // too little to tell
+	asks           // a command that only FTP has
+	mayAsk         // one that others have too
+	replying       // a reply that only FTP has, or a greeting that says who it is
+	mayReply
+)
+
+// detect wants a server that says that it is one, or replies as only FTP does, or a command of
+// FTP's that is answered by digits.
+func detect(p *dissect.Probe) dissect.Verdict {
+	a, b := look(p.Data[0]), look(p.Data[1])
+	if a == foreign || b == foreign {
+		return dissect.No
+	}
+	for d, side := range [2][2]guess{{a, b}, {b, a}} {
+		mine, theirs := side[0], side[1]
+		p.Swap = d == 1
+		switch {
+		case theirs == replying && !answers(mine), mine == asks && answers(theirs):
+			return dissect.Yes
+		}
+	}
+	p.Swap = false
+	if a == silent && b == silent || asking(a) && asking(b) || answers(a) && answers(b) {
+		return dissect.No
+	}
+	return dissect.Unsure
+}
+
+func asking(g guess) bool  { return g == asks || g == mayAsk }
+func answers(g guess) bool { return g == replying || g == mayReply }
+
+func look(b []byte) guess {
+	if len(b) == 0 {
+		return silent
+	}
+	if b[0] >= '1' && b[0] <= '5' {
+		return lookReply(b)
+	}
+	best := foreign
+	for n := 0; n < 16 && len(b) > 0; n++ {
+		end := bytes.IndexByte(b, '\n') + 1
+		if end == 0 {
+			if n > 0 {
+				return best
+			}
+			return lookPart(b)
+		}
+		v, ok := parse(lines.Trim(b[:end]))
+		switch {
+		case !ok || v == 0:
+			if n == 0 {
+				return foreign
+			}
+			return best
+		case !shared[verbs[v]]:
+			return asks
+		}
+		best = mayAsk
+		b = b[end:]
+	}
+	return best
+}
+
+// shared are commands that other protocols have too: SMTP, POP3, NNTP.
+var shared = map[string]bool{"USER": true, "PASS": true, "QUIT": true, "NOOP": true, "HELP": true, "STAT": true, "LIST": true, "AUTH": true, "MODE": true, "HOST": true,
+	"DELE": true, "RETR": true, "ENC": true, "HASH": true, "SITE": true, "LANG": true}
+
+// lookPart looks at a line that has no end yet.
+func lookPart(b []byte) guess {
+	name, _ := split(bytes.TrimSuffix(b, []byte{'\r'}))
+	for _, v := range verbs[1:] {
+		if len(name) <= len(v) && bytes.EqualFold([]byte(v[:len(name)]), name) && len(b) < maxLine {
+			return begun
+		}
+	}
+	return foreign
+}
+
+// lookReply looks at replies.
+func lookReply(b []byte) guess {
+	for n := 0; len(b) > 0 && n < 32; n++ {
+		end := bytes.IndexByte(b, '\n') + 1
+		part := end == 0
+		if part {
+			end = len(b)
+		}
+		l := lines.Trim(b[:end])
+		code, text := replies.Code(l), bytes.ToLower(l[min(4, len(l)):])
+		switch {
+		case code == 0 && n == 0 && (!part || len(l) > 3):
+			return foreign
+		case n == 0 && len(l) < 4:
+			return begun
+		case code == 0:
+			return mayReply
+		case code == 220 && (bytes.Contains(text, []byte("smtp")) || bytes.Contains(text, []byte("lmtp"))), code == 354, code == 334:
+			return foreign
+		case code == 220 && bytes.Contains(text, []byte("ftp")),
+			code == 227 && bytes.Contains(text, []byte("passive")),
+			code == 229 && bytes.Contains(text, []byte("extended passive")),
+			code == 150 && (bytes.Contains(text, []byte("connection")) || bytes.Contains(text, []byte("directory listing"))),
+			code == 226 && bytes.Contains(text, []byte("transfer complete")):
+			return replying
+		}
+		b = b[end:]
+	}
+	return mayReply
+}

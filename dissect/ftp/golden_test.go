@@ -1,0 +1,20 @@
+package ftp_test
+
+import (
+	"flag"
+	"testing"
+
+	"github.com/sshark/sshark/dissect/dissecttest"
+	"github.com/sshark/sshark/dissect/dns"
+	"github.com/sshark/sshark/dissect/ftp"
+	"github.com/sshark/sshark/dissect/http1"
+	"github.com/sshark/sshark/dissect/smtp"
+	"github.com/sshark/sshark/dissect/tls"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// TestRecorded reads what testdata/record.sh recorded.
+func TestRecorded(t *testing.T) {
+	dissecttest.Golden(t, *update, "testdata/*.pcap", http1.Protocol(), ftp.Protocol(), smtp.Protocol(), tls.Protocol(), dns.Protocol())
+}

@@ -1,0 +1,42 @@
+package nats
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sshark/sshark/dissect"
+)
+
+type counter struct{ n int }
+
+func (c *counter) Call(*dissect.Call)    { c.n++ }
+func (c *counter) Bodies() (int, bool)   { return 0, false }
+func (c *counter) Switch(string, []byte) {}
+
+// BenchmarkMessages has 16 messages in a piece.
+func BenchmarkMessages(b *testing.B) {
+	k := &counter{}
+	p := newParser(k)
+	data := []byte(strings.Repeat("MSG orders.new 1 _INBOX.7 16\r\n0123456789abcdef\r\n", 16))
+	b.ReportAllocs()
+	b.SetBytes(int64(len(data)))
+	for i := int64(1); b.Loop(); i++ {
+		p.Data(1, data, dissect.Stamp{Time: i})
+	}
+	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+}
+
+// BenchmarkLargePayload sends 1 MB in segments.
+func BenchmarkLargePayload(b *testing.B) {
+	data := []byte("PUB a 1048576\r\n" + strings.Repeat("x", 1<<20) + "\r\n")
+	p := newParser(&counter{})
+	b.ReportAllocs()
+	b.SetBytes(int64(len(data)))
+	for i := int64(1); b.Loop(); i++ {
+		for rest := data; len(rest) > 0; {
+			n := min(len(rest), 1448)
+			p.Data(0, rest[:n], dissect.Stamp{Time: i})
+			rest = rest[n:]
+		}
+	}
+}

@@ -1,0 +1,274 @@
+// Package turns pairs requests with replies that come in the order of the requests, and keeps
+// the requests until then: what protocols of questions and answers have in common.
+//
+// Where messages were lost nothing is paired by chance. A reply behind a hole belongs to the
+// newest request of a client that asks one thing at a time; of a client that does not, nothing
+// is paired until it has had as many replies to a batch as it had requests. A reply that was
+// read before its request waits for it a while, since packets of the two sides may have been
+// captured the other way round.
+//
+// A Queue belongs to one flow and one goroutine. It holds at most 10,000 requests of 4 MiB in
+// all, and allocates nothing once it has seen as much.
+package turns
+
+// Message is a request or a reply.
+type Message struct {
+	Data  []byte // as much of it as is kept; what is handed in or out is borrowed
+	Size  uint64 // bytes on the wire
+	First int64  // time of the first byte, ns
+	Last  int64
+	Cut   bool   // bytes of it are missing
+	Quiet bool   // a request that may go unanswered
+	Note  uint32 // the protocol's own
+	Line  int    // how much of Data is its first line
+
+	at, n int // of a request that waits: where it is kept
+}
+
+// Teller is what a Queue must know of a protocol.
+type Teller interface {
+	// Tell hands a call out; one of the two may be nil. Both are borrowed until it returns.
+	Tell(req, resp *Message)
+	// Fits says whether that can be the reply to that request.
+	Fits(req, resp *Message) bool
+}
+
+const (
+	maxPending = 10_000
+	maxKept    = 4 << 20 // bytes of requests that wait; the newest may go beyond
+	maxIdle    = 1 << 20 // bytes of memory that are kept for use again
+	maxHeld    = 16      // replies that wait for a request
+	maxSkipped = 256     // requests that are looked at for one that a reply fits
+	holdTime   = 1e9     // ns that they wait
+	// patient is after how many requests that were each answered before the next one a client
+	// is believed to ask one thing at a time.
+	patient = 3
+)
+
+// Queue are the requests of a flow that wait. The zero value is empty.
+type Queue struct {
+	Lone bool // replies without a request are handed out too
+
+	list []Message
+	head int
+	mem  []byte
+	held []Message
+
+	alone    int  // requests in a row that were answered before the next one
+	asked    int  // requests since the client took its turn
+	answered int  // replies since then
+	adrift   bool // which reply belongs to which request is not known
+}
+
+// Len is how many wait.
+func (q *Queue) Len() int { return len(q.list) - q.head }
+
+// At is the ith that waits, the oldest being 0. It is valid until the queue is used again.
+func (q *Queue) At(i int) *Message {
+	m := &q.list[q.head+i]
+	m.Data = q.mem[m.at : m.at+m.n]
+	return m
+}
+
+// Adrift says that requests are not kept, since no reply can be told to be theirs.
+func (q *Queue) Adrift() bool { return q.adrift }
+
+func (q *Queue) kept() int {
+	if q.Len() == 0 {
+		return 0
+	}
+	return len(q.mem) - q.list[q.head].at
+}
+
+// Ask takes a request that will be answered. missed: others may have been lost before it.
+func (q *Queue) Ask(t Teller, m *Message, missed bool) {
+	if q.answered > 0 {
+		switch {
+		case q.asked == 1 && q.answered == 1:
+			q.alone = min(q.alone+1, patient)
+		case !missed:
+			q.alone = 0
+		}
+		q.adrift = q.adrift && q.asked != q.answered
+		q.asked, q.answered = 0, 0
+	}
+	if !m.Quiet {
+		q.asked++
+	}
+	if missed {
+		// Whose the next replies are cannot be told, but that who asks one thing at a time
+		// has had all before.
+		q.adrift = q.adrift || q.Len() > 0 || q.alone < patient
+		q.giveUp(t, q.Len(), true)
+	}
+	if q.adrift {
+		m.Cut = true
+		t.Tell(m, nil)
+		return
+	}
+	q.Name(t, m)
+}
+
+// Name takes a request that its reply will name, so that Pair can be told which one it is, or
+// that goes unharmed by a loss for another reason.
+func (q *Queue) Name(t Teller, m *Message) {
+	q.add(m)
+	for n := q.Len(); n > 1 && (n > maxPending || q.kept() > maxKept); n = q.Len() {
+		q.giveUp(t, 1, false)
+		q.adrift = true
+	}
+	q.meet(t, m.First)
+}
+
+func (q *Queue) add(m *Message) {
+	if q.Len() == 0 {
+		q.list, q.head, q.mem = q.list[:0], 0, q.mem[:0]
+		if cap(q.mem) > maxIdle {
+			q.mem = nil
+		}
+	} else if q.head > 32 && q.head*2 > len(q.list) {
+		from := q.list[q.head].at
+		q.mem = q.mem[:copy(q.mem, q.mem[from:])]
+		q.list = q.list[:copy(q.list, q.list[q.head:])]
+		q.head = 0
+		for i := range q.list {
+			q.list[i].at -= from
+		}
+	}
+	own := *m
+	own.Data, own.at, own.n = nil, len(q.mem), len(m.Data)
+	q.mem = append(q.mem, m.Data...)
+	q.list = append(q.list, own)
+}
+
+// Extend adds bytes to the newest request: size is how many it has more on the wire, b those
+// that are kept.
+func (q *Queue) Extend(b []byte, size int, now int64) {
+	m := &q.list[len(q.list)-1]
+	m.Size += uint64(size)
+	m.Last = now
+	q.mem = append(q.mem, b...)
+	m.n += len(b)
+}
+
+// Newest is the last request, nil: none waits.
+func (q *Queue) Newest() *Message {
+	if q.Len() == 0 {
+		return nil
+	}
+	return q.At(q.Len() - 1)
+}
+
+// meet gives a request that waits alone the reply that was read before it.
+func (q *Queue) meet(t Teller, first int64) {
+	if len(q.held) == 0 {
+		return
+	}
+	q.release(t, first)
+	if len(q.held) > 0 && q.Len() == 1 && t.Fits(q.At(0), &q.held[0]) {
+		m := q.held[0]
+		q.held = append(q.held[:0], q.held[1:]...)
+		q.Pair(t, 0, &m)
+	}
+}
+
+// Expire lets replies wait no longer that have waited too long.
+func (q *Queue) Expire(t Teller, now int64) {
+	if len(q.held) > 0 {
+		q.release(t, now-holdTime)
+	}
+}
+
+// release gives up the replies that began by the time given: their requests were not seen.
+func (q *Queue) release(t Teller, until int64) {
+	n := 0
+	for n < len(q.held) && q.held[n].First <= until {
+		if q.Lone {
+			t.Tell(nil, &q.held[n])
+		}
+		n++
+	}
+	q.held = append(q.held[:0], q.held[n:]...)
+}
+
+// Answer takes the next reply. missed: others may have been lost before it.
+func (q *Queue) Answer(t Teller, m *Message, missed bool) {
+	q.answered++
+	if missed {
+		q.catchUp(t, m)
+	}
+	switch {
+	case q.adrift:
+	case q.Len() > 0 && q.list[q.head].First <= m.First:
+		if i := q.fit(t, m); i >= 0 {
+			q.answered--
+			q.Pair(t, i, m)
+			break
+		}
+		q.giveUp(t, q.Len(), true)
+		q.adrift = true
+	case q.Len() == 0 && len(q.held) < maxHeld:
+		own := *m
+		own.Data = append([]byte(nil), m.Data...)
+		q.held = append(q.held, own)
+	}
+}
+
+// fit is the first request that a reply fits, -1: there is none.
+func (q *Queue) fit(t Teller, m *Message) int {
+	for i := range min(q.Len(), maxSkipped) {
+		if t.Fits(q.At(i), m) {
+			return i
+		}
+	}
+	return -1
+}
+
+// catchUp gives up the requests whose replies may have been lost. Who asks one thing at a time
+// had all replies but the last.
+func (q *Queue) catchUp(t Teller, m *Message) {
+	if q.alone < patient && q.Len() > 1 {
+		for q.Len() > 0 && q.list[q.head].First <= m.First {
+			q.giveUp(t, 1, true)
+		}
+		q.adrift = true
+		return
+	}
+	for q.Len() > 1 && q.list[q.head+1].First <= m.First {
+		q.giveUp(t, 1, true)
+	}
+}
+
+// Pair gives the ith request that reply. Those before it are handed out without.
+func (q *Queue) Pair(t Teller, i int, m *Message) {
+	q.giveUp(t, i, false)
+	req := q.take()
+	if !req.Quiet {
+		q.answered++
+	}
+	t.Tell(req, m)
+}
+
+// GiveUp hands out the first n requests without replies.
+func (q *Queue) GiveUp(t Teller, n int) { q.giveUp(t, n, false) }
+
+func (q *Queue) giveUp(t Teller, n int, lost bool) {
+	for ; n > 0; n-- {
+		req := q.take()
+		req.Cut = req.Cut || lost && !req.Quiet
+		t.Tell(req, nil)
+	}
+}
+
+// take removes the first request. What it points to is valid until the next one is added.
+func (q *Queue) take() *Message {
+	m := q.At(0)
+	q.head++
+	return m
+}
+
+// Close hands out all that waits.
+func (q *Queue) Close(t Teller) {
+	q.giveUp(t, q.Len(), false)
+	q.release(t, 1<<63-1)
+}
