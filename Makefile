@@ -3,7 +3,7 @@
 GO       ?= go
 # Seconds of fuzzing for each target.
 FUZZTIME ?= 20s
-# GB of the store that `make bench` looks one flow up in.
+# GB of the store that `make bench` looks things up in; it takes twice as much on the disk.
 BENCH_STORE_GB ?= 1
 # The race detector needs a C compiler.
 RACE := $(if $(shell command -v $$($(GO) env CC) 2>/dev/null),-race)
@@ -14,7 +14,7 @@ IMAGE_ARCH ?= amd64,arm64
 # helm, of that name, or the one that .ci/tools.mod pins.
 HELM     ?= $(or $(shell command -v helm 2>/dev/null),$(GO) tool -modfile=.ci/tools.mod helm)
 
-.PHONY: help build run image test lint bench bench-units fuzz generate e2e picture
+.PHONY: help build run image test lint bench bench-units fuzz generate e2e crash picture
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,9 @@ E2E_CLUSTER ?= $(if $(E2E_LOAD),,$(abspath $(wildcard ../shared/cluster/cluster)
 e2e: build ## the whole binary on this machine (root), and the product in a cluster (E2E_CLUSTER, or KUBECONFIG and E2E_LOAD)
 	$(GO) run ./cmd/testreport -count=1 $(RACE) ./cmd/sshark/...
 	E2E_CLUSTER='$(E2E_CLUSTER)' $(GO) run ./cmd/testreport -count=1 -timeout 60m ./cmd/e2e/...
+
+crash: ## kill the product 200 times under load and count what is lost (root; two minutes)
+	CRASH_KILLS=200 $(GO) run ./cmd/testreport -count=1 -timeout 10m -run '^TestCrash$$' ./cmd/sshark
 
 picture: build ## docs/tui.svg again, from the demo shop (root, tmux; a minute)
 	$(GO) run ./cmd/picture -sshark bin/sshark -o docs/tui.svg

@@ -19,6 +19,7 @@ import (
 	"github.com/sshark/sshark/sshd/command"
 	"github.com/sshark/sshark/sshd/files"
 	"github.com/sshark/sshark/sshd/guard"
+	"github.com/sshark/sshark/sshd/snapshots"
 	"github.com/sshark/sshark/worker/query"
 )
 
@@ -49,7 +50,8 @@ type session struct {
 	user    *auth.User
 	limit   auth.Limit
 	source  query.Source // what the user may see
-	kind    string       // what it was: command, screen, sftp, scp, shell
+	desk    *snapshots.Desk
+	kind    string // what it was: command, screen, sftp, scp, shell
 	status  int
 	sent    atomic.Int64
 	told    atomic.Uint64         // calls, flows, packets
@@ -114,12 +116,14 @@ func (s *Server) session(sess ssh.Session, u *auth.User) *session {
 		return where, err
 	}
 	is.scope = func(v auth.Verb) (auth.Scope, error) { return scope(sess.Context(), v) }
-	is.source = guard.New(guard.Options{
+	o := guard.Options{
 		Source: s.o.Source, Language: s.o.Language, Log: is.log, Done: is.asked,
 		Scope: scope,
 		Begin: func() (func(), error) { return s.usage.question(u.Name, s.policy.Limit(u)) },
 		Spend: func(n int) error { return s.usage.spend(u.Name, s.policy.Limit(u), n) },
-	})
+	}
+	is.source = guard.New(o)
+	is.desk = s.desk(is, o)
 	return is
 }
 
@@ -205,7 +209,7 @@ func (s *Server) bounded(next ssh.Handler) ssh.Handler {
 // tree is the files of a session. Each file that was opened, or was not there, is in the log.
 func (s *Server) tree(is *session) *files.Tree {
 	return files.NewTree(is.Context(), files.Options{
-		Source: is.source, Now: s.o.Now, Spool: s.o.Spool,
+		Source: is.source, Snapshots: is.desk, Now: s.o.Now, Spool: s.o.Spool,
 		Say: func(line string) { tell(is, "%s", line) },
 		Done: func(path string, n int64, err error) {
 			s.o.Observer.Exported(n)
@@ -248,7 +252,8 @@ func (s *Server) scp(next ssh.Handler) ssh.Handler {
 
 // transfer serves files, and ends the session with how it went.
 func (s *Server) transfer(is *session, serve func(*files.Tree) error) {
-	if _, err := is.allowed(auth.Export); err != nil {
+	if _, err := is.scope(auth.Export); err != nil && !is.mayBring() {
+		is.note(err)
 		is.refused(err)
 		return
 	}

@@ -39,9 +39,9 @@ func (s *Server) commands(next ssh.Handler) ssh.Handler {
 			if len(words) > 0 && words[0] != "tui" {
 				go interrupts(is, cancel)
 			}
-			env.TUI = func(ctx context.Context, view, filter string) error { return s.runScreen(ctx, is, view, filter) }
+			env.TUI = func(ctx context.Context, o command.Screen) error { return s.runScreen(ctx, is, o) }
 		} else {
-			env.TUI = func(context.Context, string, string) error { return fmt.Errorf("the screen needs a terminal: ssh -t") }
+			env.TUI = func(context.Context, command.Screen) error { return fmt.Errorf("the screen needs a terminal: ssh -t") }
 		}
 		if s.o.TUI == nil {
 			env.TUI = nil
@@ -66,7 +66,7 @@ func (s *Server) env(is *session) *command.Env {
 		User:    is.user,
 		Scope:   is.scope,
 		Version: s.o.Version,
-		Cluster: s.cluster(is),
+		Cluster: s.cluster(is), Snapshots: is.desk,
 	}
 }
 

@@ -2,7 +2,10 @@ package sshd
 
 import (
 	"bytes"
+	"compress/gzip"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -39,6 +42,18 @@ func typed(line string) func(*testing.T, *tenants, string) string {
 	return func(t *testing.T, x *tenants, as string) string {
 		r := finish(t, x.ssh(as, nil, x.fill(line)))
 		return fmt.Sprintf("%s\n%s\nstatus %d", r.out, r.stderr, r.status)
+	}
+}
+
+// ownStream prints the bytes of the oldest flow that ada may see.
+func ownStream(flags string) func(*testing.T, *tenants, string) string {
+	return func(t *testing.T, x *tenants, as string) string {
+		r := finish(t, x.ssh("ada", nil, "calls --first 1 -o json --since 2020-01-01"))
+		var c struct{ Stream string }
+		if err := json.Unmarshal([]byte(r.out), &c); err != nil {
+			t.Fatalf("%v: %+v", err, r)
+		}
+		return typed("stream "+c.Stream+" "+flags)(t, x, as)
 	}
 }
 
@@ -82,6 +97,28 @@ func copied(path string) func(*testing.T, *tenants, string) string {
 		dir := t.TempDir()
 		r := finish(t, exec.Command(tool(t, "scp"), append(x.options(as), "-O", "-r", "-P", x.port, "ops@127.0.0.1:"+x.fill(path), dir)...))
 		return fmt.Sprintf("%s\n%s\nstatus %d", content(t, dir), strings.ReplaceAll(r.stderr, dir, ""), r.status)
+	}
+}
+
+// kept makes a snapshot, copies it down, and returns all that is in it.
+func kept(name, line string) func(*testing.T, *tenants, string) string {
+	return func(t *testing.T, x *tenants, as string) string {
+		got := typed(line)(t, x, as)
+		file := filepath.Join(t.TempDir(), name+".tar.gz")
+		r := x.scpAs(as, x.remote("/snapshots/"+name+".tar.gz"), file)
+		packed, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatalf("%s\n%+v", got, r)
+		}
+		z, err := gzip.NewReader(bytes.NewReader(packed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%s\n%s\nstatus %d\n%s", got, r.stderr, r.status, all)
 	}
 }
 
@@ -157,6 +194,20 @@ var attempts = []attempt{
 	{name: "oracle: caret", run: typed(`calls --all 'src.nmespace == "bank"'`), same: true, own: "status 2"},
 	{name: "the filter that flags stand for", run: typed(`calls --print-filter -n bank`), same: true, own: "bank"},
 
+	// Sums, and names.
+	{name: "stats", run: typed("stats --all -o json"), own: `"calls":10,`, same: true, audit: []string{`"what":"stats --all -o json"`, `"namespaces":["shop"]`, `"told":10`}},
+	{name: "stats by name", run: typed("stats --all --by src.namespace,src,dst,src.ip,dst.ip,node -o json"), own: `"cart-0"`, same: true},
+	{name: "stats by what was said", run: typed("stats --all --by path,status_code,summary"), own: "/own/0", same: true},
+	{name: "stats by stream and call", run: typed("stats --all --by stream,id"), own: "STREAM", same: true},
+	{name: "stats by label", run: typed("stats --all --by src.labels.key,dst.labels.key -o json"), own: `"calls":10,`, same: true},
+	{name: "stats of the bank", run: typed(`stats --all 'src.namespace == "bank" && dst.namespace == "bank"'`), own: "none of the 10 calls", same: true},
+	{name: "stats of a window", run: typed("stats --since 2026-01-02T15:00:00Z --until 2026-01-02T15:30:00Z --by src"), own: "web-0", same: true},
+	{name: "names", run: typed("names --all -o json"), own: `"cart-0"`, same: true, audit: []string{`"what":"names --all -o json"`, `"namespaces":["shop"]`}},
+	{name: "names, all sightings", run: typed("names --all --vantage both -o wide"), own: "cart-0", same: true},
+	{name: "names of the bank's address", run: typed("names --all 10.0.2.2"), own: "status 0", same: true},
+	{name: "names of a network", run: typed("names --all 0.0.0.0/0"), own: "cart-0", same: true},
+	{name: "names of nobody", run: typed("names --all 192.0.2.0/24"), own: "status 0", same: true},
+
 	// Packets.
 	{name: "packets", run: typed("pcap --since 1h"), own: "/mixed/1", same: true, audit: []string{`"what":"pcap --since 1h"`, `"namespaces":["shop"]`}},
 	{name: "packets without a flow", run: typed("pcap --since 1h"), own: "own arp", same: true},
@@ -187,10 +238,58 @@ var attempts = []attempt{
 	{name: "old scp, glob", run: copied("/namespaces/*/last/1h.pcapng"), own: "/own/2", same: true},
 	{name: "old scp, stream", run: copied("/streams/$STREAM.pcapng"), own: "status 1", same: true},
 
+	// The map.
+	{name: "map", run: typed("map --all"), own: "cart", same: true, audit: []string{`"what":"map --all"`, `"namespaces":["shop"]`}},
+	{name: "map as JSON", run: typed("map --all --by pod -o json"), own: `"cart-0"`, same: true},
+	{name: "map of sightings", run: typed("map --all --by node --vantage both -o dot"), own: "digraph", same: true},
+	{name: "map of the bank", run: typed(`map --all -o json 'src.namespace == "bank" && dst.namespace == "bank"'`), own: "none of the", same: true},
+	{name: "map, oracle", run: typed(`map --all -o json 'status_code == 503'`), own: "none of the", same: true},
+
+	// Bytes of streams.
+	{name: "bytes of a stream", run: typed("stream $STREAM"), own: "no such flow", same: true, audit: []string{`"what":"stream $STREAM"`, `"status":1`}},
+	{name: "bytes of a stream as JSON", run: typed("stream $STREAM -o json"), own: "status 1", same: true},
+	{name: "bytes of a stream, raw", run: typed("stream $STREAM -o raw --side server"), own: "status 1", same: true},
+	{name: "bytes of an own stream", run: ownStream("-o text"), own: "/own/0", same: true, audit: []string{`"what":"stream `, `"namespaces":["shop"]`}},
+	{name: "bytes of an own stream, raw", run: ownStream("-o raw --side client"), own: "GET /own/0", same: true},
+
 	// The screen.
 	{name: "screen", run: shown("tui calls", "/own/last"), own: "/own/last", audit: []string{`"msg":"question"`, `"kind":"screen"`, `"what":"calls`}},
 	{name: "screen with a filter", run: shown(`tui calls '"bank" in namespaces'`, "/mixed/2"), own: "/mixed/2", audit: []string{`"kind":"screen"`, `in namespaces`}},
 	{name: "screen of nodes", run: shown("tui nodes", "node-b"), own: "node-b"},
+
+	// Snapshots: kept is the operator's, and holds everything.
+	{name: "snapshots", run: typed("snapshot list"), own: "kept", same: true},
+	{name: "snapshots as JSON", run: typed("snapshot list -o json"), own: `"by":"ops"`, same: true},
+	{name: "snapshot shown", run: typed("snapshot show kept"), own: "status 4", same: true, audit: []string{`"refused":true`, "other namespaces"}},
+	{name: "snapshot made", run: typed("snapshot create x --since 1h"), own: "status 4", same: true, audit: []string{"snapshot create x", `"refused":true`}},
+	{name: "snapshot deleted", run: typed("snapshot delete kept"), own: "status 4", same: true, audit: []string{"snapshot delete kept", `"refused":true`}},
+	{name: "snapshot asked", run: typed("calls --snapshot kept -o json"), own: "/own/0", same: true},
+	{name: "snapshot asked for all sightings", run: typed("calls --snapshot kept --vantage both -o json"), own: "/own/0", same: true},
+	{name: "snapshot asked for flows", run: typed("flows --snapshot kept -o json"), own: `"cart-0"`, same: true},
+	{name: "snapshot asked for packets", run: typed("pcap --snapshot kept"), own: "/mixed/1", same: true},
+	{name: "snapshot asked for packets of the bank", run: typed("pcap --snapshot kept -n bank"), own: "/mixed/1", same: true},
+	{name: "snapshot asked for nodes", run: typed("nodes --snapshot kept -o json"), own: "web-0"},
+	{name: "snapshot, by namespace", run: typed(`calls --snapshot kept 'src.namespace == "bank"'`), own: "none of the 10 calls", same: true},
+	{name: "snapshot, by stream", run: typed(`calls --snapshot kept 'stream == "$STREAM"'`), own: "none of", same: true},
+	{name: "snapshot, oracle: status", run: typed(`calls --snapshot kept 'status_code == 503'`), own: "none of the 10", same: true},
+	{name: "snapshot, oracle: division", run: typed(`calls --snapshot kept -o json '1 / (src.port - $PORT) == 7'`), own: "none of the 10", same: true},
+	{name: "snapshot's file", run: transfer("ls -l /snapshots\n-get /snapshots/kept.tar.gz x"), own: "kept.tar.gz", same: true,
+		audit: []string{"/snapshots/kept.tar.gz", `"refused":true`, "other namespaces"}},
+	{name: "snapshot's file, old scp", run: copied("/snapshots/kept.tar.gz"), own: "status 1", same: true},
+	{name: "snapshots' files, old scp", run: copied("/snapshots/*"), own: "status 1", same: true},
+	{name: "snapshot removed", run: transfer("-rm /snapshots/kept.tar.gz"), own: "may not manage snapshots", same: true},
+	{name: "snapshot, screen", run: shown("tui --snapshot kept calls", "/own/last"), own: "/own/last", audit: []string{`"kind":"screen"`}},
+	{name: "snapshot of the own", as: "kim", run: kept("own", "snapshot create own --since 1h"), own: "/mixed/2", same: true,
+		audit: []string{`"what":"create own"`, `"bytes":`}},
+	{name: "snapshot of the bank", as: "kim", run: kept("bank", "snapshot create bank --since 1h -n bank"), own: "/mixed/2", same: true},
+	{name: "snapshot by payload", as: "kim", run: kept("payload", "snapshot create payload --since 1h 'status_code == 503'"), own: "status 0", same: true},
+	{name: "snapshot of others deleted", as: "kim", run: typed("snapshot delete kept"), own: "status 4", same: true},
+	{name: "snapshot's metadata", as: "meg", run: typed("calls --snapshot kept -o json"), own: `"elapsed_time"`, same: true},
+	{name: "snapshot's metadata, oracle", as: "meg", run: typed("calls --snapshot kept 'status_code == 404'"), own: "status 4", same: true},
+	{name: "snapshot's metadata, packets", as: "meg", run: typed("pcap --snapshot kept"), own: "status 4", same: true},
+	{name: "nothing: snapshots", as: "nil", run: typed("snapshot list"), own: "status 4", same: true},
+	{name: "nothing: snapshot asked", as: "nil", run: typed("calls --snapshot kept"), own: "status 4", same: true},
+	{name: "nothing: snapshot brought", as: "nil", run: transfer("put authorized_keys /snapshots/x.tar.gz"), own: "may not export", same: true},
 
 	// What else there is.
 	{name: "nodes", run: typed("nodes -o json"), own: "web-0"},
@@ -204,17 +303,30 @@ var attempts = []attempt{
 	{name: "metadata, oracle", as: "meg", run: typed("calls --all 'status_code == 404'"), own: "status 4", same: true,
 		audit: []string{`"user":"meg"`, `"refused":true`, "status_code", `"status":4`}},
 	{name: "metadata, oracle of flows", as: "meg", run: typed("flows --all 'has(path)'"), own: "status 4", same: true},
+	{name: "metadata, stats", as: "meg", run: typed("stats --all --by src,dst,protocol,error,node -o json"), own: `"cart-0"`, same: true},
+	{name: "metadata, stats of what was said", as: "meg", run: typed("stats --all --by path"), own: "status 4", same: true, audit: []string{`"user":"meg"`, `"refused":true`, "path"}},
+	{name: "metadata, stats by status", as: "meg", run: typed("stats --all --by protocol,status_code"), own: "status 4", same: true},
+	{name: "metadata, map", as: "meg", run: typed("map --all -o json"), own: `"cart-0"`, same: true},
+	{name: "metadata, map of what was said", as: "meg", run: typed("map --all 'status_code == 404'"), own: "status 4", same: true, audit: []string{`"user":"meg"`, `"refused":true`}},
+	{name: "metadata, names", as: "meg", run: typed("names --all"), own: "cart-0", same: true},
+	{name: "metadata, bytes", as: "meg", run: typed("stream $STREAM"), own: "status 4", same: true, audit: []string{`"user":"meg"`, `"refused":true`}},
+	{name: "metadata, own bytes", as: "meg", run: ownStream("-o text"), own: "status 4", same: true},
 	{name: "metadata, packets", as: "meg", run: typed("pcap --since 1h"), own: "status 4", same: true, audit: []string{`"user":"meg"`, `"refused":true`}},
 	{name: "metadata, files", as: "meg", run: transfer("get /last/1h.pcapng"), own: "may not export", same: true},
 
 	// Who may see everything, and what is said only in the shop.
 	{name: "half metadata", as: "max", run: typed("calls --all -o json -n shop"), own: "/mixed/0", same: true},
 	{name: "half metadata, oracle", as: "max", run: typed("calls --all -o json 'status_code > 0'"), own: "/mixed/0", same: true},
+	{name: "half metadata, stats", as: "max", run: typed("stats --all --by path -n shop"), own: "/own/0", same: true},
 	{name: "half metadata, stream", as: "max", run: typed("calls --all -o json 'path.contains(\"SEC\") || path.contains(\"own\")'"), own: "/own/1", same: true},
 
 	// Who may do nothing.
 	{name: "nothing: calls", as: "nil", run: typed("calls"), own: "status 4", same: true, audit: []string{`"user":"nil"`, `"refused":true`}},
 	{name: "nothing: flows", as: "nil", run: typed("flows -f"), own: "status 4", same: true},
+	{name: "nothing: stats", as: "nil", run: typed("stats"), own: "status 4", same: true},
+	{name: "nothing: map", as: "nil", run: typed("map"), own: "status 4", same: true},
+	{name: "nothing: names", as: "nil", run: typed("names"), own: "status 4", same: true},
+	{name: "nothing: stream", as: "nil", run: typed("stream $STREAM"), own: "status 4", same: true},
 	{name: "nothing: pcap", as: "nil", run: typed("pcap"), own: "status 4", same: true},
 	{name: "nothing: tcpdump", as: "nil", run: typed("tcpdump -U -i any -w -"), own: "status 4", same: true},
 	{name: "nothing: nodes", as: "nil", run: typed("nodes"), own: "status 4", same: true},
@@ -269,7 +381,12 @@ func heard(text string) string {
 // traffic. It is refused or shows nothing, as if the other's traffic were not there; each attempt
 // is in the audit log.
 func TestLeaks(t *testing.T) {
-	with, without := newTenants(t, true, true, nil), newTenants(t, false, true, nil)
+	with, without := newTenants(t, true, true, withSnapshots(t, t.TempDir())), newTenants(t, false, true, withSnapshots(t, t.TempDir()))
+	for _, x := range []*tenants{with, without} {
+		if r := x.as("ops", "snapshot create kept --since 1h"); r.status != 0 {
+			t.Fatalf("%+v", r)
+		}
+	}
 	defer func() { with.t, without.t = t, t }()
 	with.find()
 	without.stream, without.call = with.stream, with.call
@@ -323,8 +440,11 @@ func TestLeaks(t *testing.T) {
 // TestLeaksOfDisobedientWorkers: the same, with workers that tell everything to everybody: what
 // they tell is judged again in the hub.
 func TestLeaksOfDisobedientWorkers(t *testing.T) {
-	x := newTenants(t, true, false, nil)
+	x := newTenants(t, true, false, withSnapshots(t, t.TempDir()))
 	x.find()
+	if r := x.as("ops", "snapshot create kept --since 1h"); r.status != 0 {
+		t.Fatalf("%+v", r)
+	}
 	defer func() { x.t = t }()
 	for _, a := range attempts {
 		if a.honest || a.as == "max" || a.as == "nil" {

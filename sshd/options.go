@@ -32,6 +32,7 @@ import (
 	"github.com/sshark/sshark/dissect/filter"
 	"github.com/sshark/sshark/sshd/auth"
 	"github.com/sshark/sshark/sshd/doctor"
+	"github.com/sshark/sshark/sshd/snapshots"
 	"github.com/sshark/sshark/worker/query"
 )
 
@@ -56,6 +57,8 @@ type Options struct {
 	// Cluster is what should be captured, for doctor; nil: nobody knows. It returns at once.
 	Cluster  func() *doctor.Cluster
 	Observer Observer // nil: nobody
+	// Snapshots are kept until the server has ended; nil: there are none.
+	Snapshots *snapshots.Library
 	// TUI makes the screen of one session; nil: there is none.
 	TUI     func(ctx context.Context, s *TUISession) (tea.Model, error)
 	Version string
@@ -68,11 +71,13 @@ type Options struct {
 // TUISession is what a screen knows of its session.
 type TUISession struct {
 	User          *auth.User
-	Source        query.Source // what its user may see: a screen asks no other
-	Remote        string       // address of the client
-	View, Filter  string       // of `tui VIEW FILTER`, "" otherwise
-	Term          string       // TERM of the client
-	Environ       []string     // TERM, COLORTERM, NO_COLOR, LANG and LC_… as far as the client sent them
+	Source        query.Source    // what its user may see: a screen asks no other
+	Remote        string          // address of the client
+	View, Filter  string          // of `tui VIEW FILTER`, "" otherwise
+	Snapshot      string          // of `tui --snapshot NAME`: Source is that
+	Snapshots     *snapshots.Desk // nil: there are none
+	Term          string          // TERM of the client
+	Environ       []string        // TERM, COLORTERM, NO_COLOR, LANG and LC_… as far as the client sent them
 	Width, Height int
 	Allow         func(auth.Verb) error
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sshark/sshark/sshd/auth"
 	"github.com/sshark/sshark/sshd/command"
+	"github.com/sshark/sshark/sshd/snapshots"
 )
 
 // screen runs the TUI where there is a terminal and no command.
@@ -28,7 +29,7 @@ func (s *Server) screen(next ssh.Handler) ssh.Handler {
 			is.refused(err)
 			return
 		}
-		if err := s.runScreen(is.Context(), is, "", ""); err != nil {
+		if err := s.runScreen(is.Context(), is, command.Screen{}); err != nil {
 			tell(sess, "%v", err)
 			_ = sess.Exit(command.ExitFailed)
 			return
@@ -49,8 +50,19 @@ const (
 
 // runScreen runs one TUI until its user or its channel ends it. A panic in the model or in one
 // of its commands ends it too; the terminal is restored in any case.
-func (s *Server) runScreen(ctx context.Context, is *session, view, filter string) (err error) {
+func (s *Server) runScreen(ctx context.Context, is *session, o command.Screen) (err error) {
 	is.kind = "screen"
+	source := is.source
+	if o.Snapshot != "" {
+		if is.desk == nil {
+			return snapshots.ErrNone
+		}
+		var closer io.Closer
+		if source, closer, err = is.desk.Source(ctx, o.Snapshot); err != nil {
+			return err
+		}
+		defer closer.Close() // it was only read
+	}
 	pty, _, _ := is.Pty()
 	environ := append(is.Environ(), "TERM="+pty.Term)
 	w, h := side(pty.Window.Width, defaultWidth), side(pty.Window.Height, defaultHeight)
@@ -64,7 +76,7 @@ func (s *Server) runScreen(ctx context.Context, is *session, view, filter string
 		}
 	}()
 	model, err := s.o.TUI(ctx, &TUISession{
-		User: is.user, Source: is.source, Remote: is.RemoteAddr().String(), View: view, Filter: filter,
+		User: is.user, Source: source, Remote: is.RemoteAddr().String(), View: o.View, Filter: o.Filter, Snapshot: o.Snapshot, Snapshots: is.desk,
 		Term: pty.Term, Environ: environ, Width: w, Height: h,
 		Allow: func(v auth.Verb) error {
 			_, err := is.scope(v)

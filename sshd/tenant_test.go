@@ -100,6 +100,9 @@ rules:
 - groups: [dev]
   verbs: [see, payload, export]
   namespaces: [shop]
+- users: [kim]
+  verbs: [snapshot]
+  namespaces: [shop]
 - users: [meg]
   verbs: [see]
   namespaces: [shop]
@@ -173,7 +176,7 @@ func newTenants(t *testing.T, bank, obey bool, change func(*Options)) *tenants {
 	x.traffic()
 
 	keys := ""
-	for _, u := range []string{"ada dev", "meg", "max", "nil", "ops ops"} {
+	for _, u := range []string{"ada dev", "kim dev", "meg", "max", "nil", "ops ops"} {
 		name, group, grouped := strings.Cut(u, " ")
 		options := fmt.Sprintf(`environment="SSHARK_USER=%s"`, name)
 		if grouped {
@@ -183,6 +186,7 @@ func newTenants(t *testing.T, bank, obey bool, change func(*Options)) *tenants {
 	}
 	c.write("authorized_keys", keys)
 	c.write("policy.yaml", tenantPolicy)
+	o.Limits.Burst = 1000 // the clock stands
 	o.Policy, o.Audit, o.Language = c.file("policy.yaml"), x.audit, lang
 	o.Source = fleet.New(func() []fleet.Member { return x.members }, 5*time.Second)
 	o.Now = func() time.Time { return sourcetest.Start.Add(time.Minute) }

@@ -21,8 +21,7 @@ const past = "/between/20260102T150405Z_20260102T151000Z.pcapng"
 
 func (c *console) scp(args ...string) result {
 	c.t.Helper()
-	all := append(c.options("ada"), "-P", c.port)
-	return finish(c.t, exec.Command(tool(c.t, "scp"), append(all, args...)...))
+	return c.scpAs("ada", args...)
 }
 
 func (c *console) remote(p string) string { return "ops@127.0.0.1:" + p }
@@ -30,11 +29,7 @@ func (c *console) remote(p string) string { return "ops@127.0.0.1:" + p }
 // sftp runs a batch of commands.
 func (c *console) sftp(commands string) result {
 	c.t.Helper()
-	if err := os.WriteFile(c.file("batch"), []byte(commands), 0o600); err != nil {
-		c.t.Fatal(err)
-	}
-	all := append(c.options("ada"), "-P", c.port, "-b", c.file("batch"), "ops@127.0.0.1")
-	return finish(c.t, exec.Command(tool(c.t, "sftp"), all...))
+	return c.sftpAs("ada", commands)
 }
 
 // packets are the numbers of the calls that a capture holds.

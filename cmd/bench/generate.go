@@ -15,10 +15,12 @@ import (
 // connections of the HTTP files, all kept alive from the first call to the last.
 const connections = 300
 
-// The one flow that is looked for in the large store: this port, this many calls.
+// What is looked for in the large store: one flow with this port and this many calls, and the
+// connections of one client.
 const (
 	needlePort  = 7777
 	needleCalls = 10
+	needleHost  = 7
 )
 
 func random() *rand.Rand { return rand.New(rand.NewPCG(7, 77)) }
@@ -88,14 +90,18 @@ func writeHTTP(f *frames, calls, maxBody int) error {
 	return f.close()
 }
 
-// writeHaystack writes HTTP with large bodies until the file has the size, and one other
-// flow in the middle of it.
+// haystackPacket is about how many bytes a packet of the haystack has in the file.
+const haystackPacket = 870
+
+// A connection of the haystack ends after so many calls.
+const haystackCalls = 20
+
+// writeHaystack writes HTTP with large bodies until the file has the size, of many connections
+// one after the other, and one other flow in the middle of it.
 func writeHaystack(f *frames, size int64) error {
 	r := random()
-	conns := make([]*conn, 0, connections)
-	for i := range connections {
-		conns = append(conns, f.dial(endpoint(1, i+2, 40_000+i), endpoint(2, i%16+2, 8080)))
-	}
+	conns := make([]*conn, connections)
+	calls := make([]int, connections)
 	found := false
 	for i := 0; f.bytes < size && f.err == nil; i++ {
 		if !found && f.bytes >= size/2 {
@@ -108,10 +114,17 @@ func writeHaystack(f *frames, size int64) error {
 			}
 			c.close()
 		}
+		n := i % connections
+		if calls[n]%haystackCalls == 0 {
+			if conns[n] != nil {
+				conns[n].close()
+			}
+			conns[n] = f.dial(endpoint(1, n+2, 10_000+(calls[n]/haystackCalls+n)%50_000), endpoint(2, n%16+2, 8080))
+		}
+		calls[n]++
 		request, response := httpCall(r, i, 24_000)
-		c := conns[i%connections]
-		c.send(0, request)
-		c.send(1, response)
+		conns[n].send(0, request)
+		conns[n].send(1, response)
 	}
 	return f.close()
 }

@@ -3,7 +3,8 @@
 //
 //	dissection  calls of generated HTTP/1 and DNS files, against tshark's fields and statistics
 //	capture     to disk of the traffic between two network namespaces, against tcpdump
-//	store       one flow out of a large store, against tcpdump reading one file of that size
+//	store       a flow, a pod's five minutes and a host out of a large store, against tcpdump and
+//	            tshark reading one file with the same packets, with cold and warm page cache
 //
 // What is compared alternates in rounds, and the median counts, so that a machine that is
 // busy for a while is busy for both. The files are generated, the same in each run. What

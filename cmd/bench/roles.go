@@ -1,24 +1,18 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
-
-	"github.com/sshark/sshark/pcap"
-	"github.com/sshark/sshark/pcap/pcapng"
 )
 
 // roles are what this program does when it starts itself again inside a namespace. The first
@@ -28,7 +22,6 @@ var roles = map[string]func(context.Context, []string) error{
 	"udp-send":   udpSend,
 	"http-serve": httpServe,
 	"http-load":  httpLoad,
-	"replay":     replay,
 }
 
 // batch is how many datagrams go into one system call.
@@ -140,57 +133,4 @@ func httpLoad(ctx context.Context, args []string) error {
 	}
 	fmt.Println(time.Since(start).Seconds())
 	return nil
-}
-
-// replayRate is the pace of replay in bytes a second: what a disk keeps up with twice, as
-// every packet is seen at both ends.
-const replayRate = 100e6
-
-// replay sends the frames of FILE out of eth0.
-func replay(ctx context.Context, args []string) error {
-	eth, err := net.InterfaceByName("eth0")
-	if err != nil {
-		return err
-	}
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("open a packet socket: %w", err)
-	}
-	defer unix.Close(fd)
-	to := &unix.SockaddrLinklayer{Ifindex: eth.Index}
-	file, err := os.Open(args[0])
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	r, err := pcapng.NewReader(bufio.NewReaderSize(file, 1<<20), pcapng.ReaderOptions{})
-	if err != nil {
-		return err
-	}
-	start, sent := time.Now(), 0.0
-	for p := new(pcap.Packet); ; {
-		if err := r.Next(p); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		for {
-			err := unix.Sendto(fd, p.Data, 0, to)
-			if err == nil {
-				break
-			}
-			if !errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.EINTR) {
-				return fmt.Errorf("send a frame: %w", err)
-			}
-			if err := wait(ctx, time.Millisecond); err != nil {
-				return err
-			}
-		}
-		sent += float64(len(p.Data))
-		if ahead := time.Duration(sent/replayRate*1e9) - time.Since(start); ahead > 2*time.Millisecond {
-			if err := wait(ctx, ahead); err != nil {
-				return err
-			}
-		}
-	}
 }

@@ -356,3 +356,21 @@ func (f *flood) before(t time.Time) uint64 {
 	}
 	return uint64(max(0, n-1) * burst)
 }
+
+// after is the number of the first one that was sent after a time.
+func (f *flood) after(t time.Time) uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for n < len(f.sent) && !f.sent[n].After(t) {
+		n++
+	}
+	return uint64(n * burst)
+}
+
+// when is when the burst began that a datagram was in.
+func (f *flood) when(n uint64) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sent[n/burst]
+}

@@ -34,6 +34,7 @@ type hubOptions struct {
 	tokens                                      bool
 	workers, namespace, kubeconfig, data, http  string
 	workerPort                                  uint16
+	snapshotsMB                                 int64
 }
 
 // hubCommand is the console of a cluster.
@@ -60,7 +61,8 @@ func hubCommand(d *dialect) *cobra.Command {
 	f.Uint16Var(&o.workerPort, "worker-port", 4290, "`PORT` of the workers")
 	f.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "`NAMESPACE` of hub and workers; default: POD_NAMESPACE of the environment")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "`FILE` that says how to reach the cluster; default: the one that this runs in")
-	f.StringVar(&o.data, "data", "/data", "`DIR` that may be written to, for exports")
+	f.StringVar(&o.data, "data", "/data", "`DIR` that may be written to, for snapshots and exports")
+	declareSnapshots(f, &o.snapshotsMB)
 	f.StringVar(&o.http, "http", ":9090", "`ADDRESS` of /metrics, /healthz and /readyz; \"\": none")
 	return c
 }
@@ -72,6 +74,8 @@ func (o *hubOptions) check() error {
 		return usageError{errors.New("where are the workers? Give --namespace, or set POD_NAMESPACE from metadata.namespace (a fieldRef)")}
 	case o.keys == "" && o.userCA == "" && !o.tokens:
 		return usageError{errors.New("who gets in? Give --authorized-keys, --user-ca or --tokens")}
+	case o.snapshotsMB < 1:
+		return usageError{errSnapshotsMB}
 	case o.workerPort == 0:
 		return usageError{errors.New("--worker-port 0: want a port from 1 to 65535")}
 	}
@@ -92,6 +96,11 @@ func runHub(ctx context.Context, d *dialect, o hubOptions, errw io.Writer) (err 
 	if err := writable(o.data); err != nil {
 		return fmt.Errorf("%w; mount a volume that may be written to there, or choose another folder with --data", err)
 	}
+	kept, err := openSnapshots(d, o.data, o.snapshotsMB, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kept.Close()) }()
 	client, err := kube.Connect(o.kubeconfig)
 	if err != nil {
 		return fmt.Errorf("%w; --kubeconfig FILE names one", err)
@@ -119,7 +128,7 @@ func runHub(ctx context.Context, d *dialect, o hubOptions, errw io.Writer) (err 
 	counts := hubmetrics.NewConsole(command.Names())
 	console := sshd.Options{
 		Listener: listener, HostKeys: keys, AuthorizedKeys: o.keys, UserCA: o.userCA, Policy: o.policy, Reviews: reviews{client, cluster},
-		Source: questions.Of(members.Fleet()), Language: d.language, Version: versionText(), Spool: o.data, Log: log,
+		Source: questions.Of(members.Fleet()), Language: d.language, Version: versionText(), Spool: o.data, Snapshots: kept, Log: log,
 		Cluster: func() *doctor.Cluster { return expected(cluster, o.namespace) }, Observer: counts, TUI: screens(d, nodeName()),
 	}
 	if o.tokens {
@@ -192,7 +201,9 @@ type directory struct {
 
 // ConsolePorts implements fleet.Directory: also the port that node ports lead to, since a node
 // may hand a connection on to the hub's.
-func (d directory) ConsolePorts() []uint16 { return slices.Concat(d.Cluster.ConsolePorts(), []uint16{d.port}) }
+func (d directory) ConsolePorts() []uint16 {
+	return slices.Concat(d.Cluster.ConsolePorts(), []uint16{d.port})
+}
 
 // Who implements fleet.Directory.
 func (d directory) Who(a netip.AddrPort, at int64) (o identity.Owner, from int64, known bool) {

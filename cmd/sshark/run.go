@@ -122,8 +122,8 @@ func flagsOnly(c *cobra.Command, args []string) error {
 // fileEnv lets the console's commands ask a file.
 func fileEnv(d *dialect, in io.Reader, out, errw io.Writer) *command.Env {
 	e := &command.Env{Language: d.language, Stdin: in, Stdout: out, Stderr: errw, Location: time.Local, Version: versionText(),
-		Open: func(_ context.Context, path string) (query.Source, io.Closer, error) {
-			f, err := query.OpenFile(path, d.protocols, d.language)
+		Open: func(_ context.Context, paths []string) (query.Source, io.Closer, error) {
+			f, err := query.OpenFiles(paths, d.protocols, d.language)
 			if err != nil {
 				return nil, nil, err
 			}

@@ -37,6 +37,7 @@ import (
 type upOptions struct {
 	listen, state, keys string
 	demo                bool
+	snapshotsMB         int64
 	captureOptions
 }
 
@@ -54,10 +55,11 @@ func upCommand(d *dialect) *cobra.Command {
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.listen, "listen", "127.0.0.1:2222", "`ADDRESS` of the console")
-	f.StringVar(&o.state, "state", "/var/lib/sshark", "`DIR` for the store and the keys")
+	f.StringVar(&o.state, "state", "/var/lib/sshark", "`DIR` for the store, the snapshots and the keys")
 	f.StringVar(&o.keys, "authorized-keys", "", "`FILE` with the keys that get in; default: authorized_keys in the state folder, with a key made for you")
 	f.BoolVar(&o.demo, "demo", false, "start a small shop to look at, in network namespaces of its own")
 	o.captureOptions.declare(f)
+	declareSnapshots(f, &o.snapshotsMB)
 	return c
 }
 
@@ -74,6 +76,9 @@ func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err 
 	}
 	if err := o.check(); err != nil {
 		return err
+	}
+	if o.snapshotsMB < 1 {
+		return errSnapshotsMB
 	}
 	keys, err := makeKeys(state, o.keys)
 	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC) {
@@ -106,11 +111,16 @@ func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err 
 		return err
 	}
 	defer stop()
+	kept, err := openSnapshots(d, state, o.snapshotsMB, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kept.Close()) }()
 	all := fleet.New(func() []fleet.Member { return []fleet.Member{{Name: nodeName(), Source: node}} }, 5*time.Second)
 
 	srv, err := sshd.New(sshd.Options{
 		Listener: listener, HostKeys: []string{keys.host}, AuthorizedKeys: keys.authorized,
-		Source: all, Language: d.language, Version: versionText(), Spool: state, Log: log,
+		Source: all, Language: d.language, Version: versionText(), Spool: state, Snapshots: kept, Log: log,
 		TUI: screens(d, nodeName()),
 	})
 	if err != nil {

@@ -57,20 +57,23 @@ const c6, s6 = "fd00::1", "fd00::2"
 
 var get = tcp(4000, 80, "GET /")
 
-func TestParse(t *testing.T) {
+// parseCase is a packet, and what Parse reads: "SRC > DST PROTO PAYLOAD", or "none".
+type parseCase struct {
+	name string
+	link pcap.LinkType
+	in   []byte
+	want string
+}
+
+func parseCases() []parseCase {
 	inner4 := ip4(TCP, c4, s4, get)
 	inner6 := ip6(6, c6, s6, get)
 	outer := func(proto Proto, b []byte) []byte { return eth(etIPv4, ip4(proto, "192.0.2.1", "192.0.2.2", b)) }
 	const web4, web6 = "10.0.0.1:4000 > 10.0.0.2:80 tcp GET /", "[fd00::1]:4000 > [fd00::2]:80 tcp GET /"
 	gtp := func(flags byte, rest ...byte) []byte {
-		return outer(UDP, udp(2152, 2152, cat([]byte{flags, 0xff, 0, 0, 0, 0, 0, 1}, rest, inner4)))
+		return outer(UDP, udp(2152, 2152, cat([]byte{flags, 0xff, 0, byte(len(rest) + len(inner4)), 0, 0, 0, 1}, rest, inner4)))
 	}
-	for _, c := range []struct {
-		name string
-		link pcap.LinkType
-		in   []byte
-		want string
-	}{
+	return []parseCase{
 		{"ethernet", 1, eth(etIPv4, inner4), web4},
 		{"ethernet v6", 1, eth(etIPv6, inner6), web6},
 		{"padding", 1, cat(eth(etIPv4, inner4), make([]byte, 9)), web4},
@@ -94,9 +97,9 @@ func TestParse(t *testing.T) {
 		{"GRE key and sequence", 1, outer(protoGRE, cat(u16(0x3000, etIPv6), make([]byte, 8), inner6)), web6},
 		{"NVGRE", 1, outer(protoGRE, cat(u16(0x2000, etTransEther), make([]byte, 4), eth(etIPv4, inner4))), web4},
 		{"PPTP", 1, outer(protoGRE, cat(u16(0x2001, 0x880b, 0, 0), u16(0x21), inner4)), web4},
-		{"ERSPAN II", 1, outer(protoGRE, cat(u16(0x1000, etERSPAN2, 0, 0), make([]byte, 8), eth(etIPv4, inner4))), web4},
+		{"ERSPAN II", 1, outer(protoGRE, cat(u16(0x1000, etERSPAN2, 0, 0), []byte{0x10}, make([]byte, 7), eth(etIPv4, inner4))), web4},
 		{"ERSPAN I", 1, outer(protoGRE, cat(u16(0, etERSPAN2), eth(etIPv4, inner4))), web4},
-		{"ERSPAN III", 1, outer(protoGRE, cat(u16(0x1000, etERSPAN3, 0, 0), make([]byte, 11), []byte{1}, make([]byte, 8), eth(etIPv4, inner4))), web4},
+		{"ERSPAN III", 1, outer(protoGRE, cat(u16(0x1000, etERSPAN3, 0, 0), []byte{0x20}, make([]byte, 10), []byte{1}, make([]byte, 8), eth(etIPv4, inner4))), web4},
 		{"VXLAN", 1, outer(UDP, udp(5000, portVXLAN, cat([]byte{8, 0, 0, 0, 0, 0, 9, 0}, eth(etIPv4, inner4)))), web4},
 		{"VXLAN, VLAN inside", 1, outer(UDP, udp(5000, portVXLAN, cat([]byte{8, 0, 0, 0, 0, 0, 9, 0}, eth(etVLAN, cat(u16(7, etIPv6), inner6))))), web6},
 		{"GENEVE with options", 1, outer(UDP, udp(5000, portGENEVE, cat([]byte{1, 0}, u16(etTransEther), make([]byte, 8), eth(etIPv4, inner4)))), web4},
@@ -119,7 +122,11 @@ func TestParse(t *testing.T) {
 		{"short", 1, make([]byte, 9), "none"},
 		{"cut IPv6 extension", 1, eth(etIPv6, ip6(0, c6, s6, []byte{6, 0})), "none"},
 		{"another link type", 127, inner4, "none"},
-	} {
+	}
+}
+
+func TestParse(t *testing.T) {
+	for _, c := range parseCases() {
 		t.Run(c.name, func(t *testing.T) {
 			var h Header
 			got := "none"

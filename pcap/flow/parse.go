@@ -58,23 +58,6 @@ func (h *Header) Parse(link pcap.LinkType, b []byte) bool {
 	found := false
 	for layer := 0; layer < maxLayers && ok; layer++ {
 		switch et {
-		case etVLAN, etQinQ, etQinQOld:
-			if ok = len(b) >= off+4; ok {
-				et = binary.BigEndian.Uint16(b[off+2:])
-				off += 4
-			}
-		case etMPLS, etMPLSMulti:
-			off, et, ok = mpls(b, off)
-		case etPPPoE:
-			if ok = len(b) >= off+8 && b[off] == 0x11; ok {
-				et = pppType(binary.BigEndian.Uint16(b[off+6:]))
-				off += 8
-			}
-		case etTransEther: // NVGRE, GENEVE and VXLAN carry whole Ethernet frames
-			if ok = len(b) >= off+14; ok {
-				et = binary.BigEndian.Uint16(b[off+12:])
-				off += 14
-			}
 		case etIPv4:
 			if ok = h.ipv4(b, off); ok {
 				found = true
@@ -86,7 +69,7 @@ func (h *Header) Parse(link pcap.LinkType, b []byte) bool {
 				off, et, ok = h.tunnel(b)
 			}
 		default:
-			ok = false
+			off, et, ok = between(b, off, et)
 		}
 	}
 	// Where a tunnel holds nothing that can be read, h is still that of the IP header around it.
@@ -94,6 +77,27 @@ func (h *Header) Parse(link pcap.LinkType, b []byte) bool {
 		h.transport(b)
 	}
 	return found
+}
+
+// between takes a header off that stands before an IP header.
+func between(b []byte, off int, et uint16) (int, uint16, bool) {
+	switch et {
+	case etVLAN, etQinQ, etQinQOld:
+		if len(b) >= off+4 {
+			return off + 4, binary.BigEndian.Uint16(b[off+2:]), true
+		}
+	case etMPLS, etMPLSMulti:
+		return mpls(b, off)
+	case etPPPoE:
+		if len(b) >= off+8 && b[off] == 0x11 {
+			return off + 8, pppType(binary.BigEndian.Uint16(b[off+6:])), true
+		}
+	case etTransEther: // NVGRE, GENEVE and VXLAN carry whole Ethernet frames
+		if len(b) >= off+14 {
+			return off + 14, binary.BigEndian.Uint16(b[off+12:]), true
+		}
+	}
+	return off, et, false
 }
 
 func (h *Header) ipv4(b []byte, off int) bool {

@@ -35,7 +35,7 @@ func (r *Reader) openSection() error {
 	if major := r.u16(b[4:]); major != 1 {
 		return r.corrupt("pcapng version %d.%d: version 1 is known here", major, r.u16(b[6:]))
 	}
-	r.ifaces = r.ifaces[:0]
+	r.ifaces, r.held = r.ifaces[:0], 0
 	r.section = Section{}
 	r.counts.Sections++
 	r.options(b[16:], func(code uint16, v []byte) {
@@ -112,7 +112,7 @@ func (r *Reader) nextPacket(p *pcap.Packet) error {
 		case blockStatistics:
 			r.statistics(b)
 		case blockSecrets:
-			r.counts.Secrets++
+			r.secrets(b)
 		default:
 			r.counts.Skipped++
 			if r.opt.OnBlock != nil {
@@ -261,10 +261,10 @@ func (r *Reader) iface(b []byte) error {
 			i.Name = text(v)
 		case code == optDescription:
 			description = text(v)
-		case code == optIPv4 && len(v) == 8:
+		case code == optIPv4 && len(v) == 8 && len(i.Addrs) < maxAddrs:
 			ones := bits.LeadingZeros32(^binary.BigEndian.Uint32(v[4:]))
 			i.Addrs = append(i.Addrs, netip.PrefixFrom(netip.AddrFrom4([4]byte(v)), ones))
-		case code == optIPv6 && len(v) == 17 && v[16] <= 128:
+		case code == optIPv6 && len(v) == 17 && v[16] <= 128 && len(i.Addrs) < maxAddrs:
 			i.Addrs = append(i.Addrs, netip.PrefixFrom(netip.AddrFrom16([16]byte(v)), int(v[16])))
 		case code == optTimeRes && len(v) == 1:
 			s.resolution(v[0])
@@ -273,6 +273,9 @@ func (r *Reader) iface(b []byte) error {
 			s.offset = max(min(seconds, maxSeconds), -maxSeconds) * 1e9
 		}
 	})
+	if r.held += len(i.Name) + len(description) + len(comment); r.held > maxHeld {
+		return r.corrupt("interfaces described with more than %d bytes", maxHeld)
+	}
 	pod, node, ok := parseIdentity(description)
 	if ok {
 		i.Pod, i.Node, i.Comment = pod, node, comment
@@ -300,7 +303,8 @@ func (r *Reader) vantage(i *pcap.Interface) uint32 {
 		key += "\x00" + i.Pod.Namespace + "\x00" + i.Pod.Name
 	}
 	v, ok := r.vantages[key]
-	if !ok && len(r.vantages) < maxVantages {
+	if !ok && len(r.vantages) < maxVantages && r.keys+len(key) <= maxHeld {
+		r.keys += len(key)
 		v = uint32(len(r.vantages) + 1)
 		r.vantages[key] = v
 	}
@@ -336,6 +340,17 @@ func (r *Reader) names(b []byte) {
 			name.Names = append(name.Names, text(s))
 		}
 		r.opt.OnName(name)
+	}
+}
+
+// secrets reads a Decryption Secrets Block (draft-ietf-opsawg-pcapng, 4.7).
+func (r *Reader) secrets(b []byte) {
+	r.counts.Secrets++
+	if len(b) < 8 || r.opt.OnSecrets == nil {
+		return
+	}
+	if n := int64(r.u32(b[4:])); n <= int64(len(b)-8) {
+		r.opt.OnSecrets(r.u32(b), b[8:8+n])
 	}
 }
 

@@ -34,9 +34,12 @@ import (
 
 // Limits of a Reader.
 const (
-	MaxBlock      = 32 << 20 // bytes of one block or packet record
+	MaxBlock      = 16 << 20 // bytes of one block or packet record
+	MaxWindow     = 8 << 20  // bytes that zstd remembers (RFC 8878, 3.1.1.1.2); more with zstd --long only
 	MaxInterfaces = 1 << 16  // of one section
 	maxVantages   = 1 << 16  // of one file; interfaces of later pods are told apart no more
+	maxAddrs      = 64       // of one interface; more are left out
+	maxHeld       = 8 << 20  // bytes of text that the interfaces of a section are described with
 )
 
 // Block types (draft-ietf-opsawg-pcapng, 11.1).

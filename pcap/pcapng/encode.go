@@ -202,12 +202,17 @@ func AppendNames(dst []byte, names ...pcap.Name) []byte {
 // AppendStatistics appends an Interface Statistics Block with the counters of a capture from
 // its beginning up to now (ns).
 func AppendStatistics(dst []byte, id uint32, now int64, s pcap.Stats) []byte {
+	return appendStatistics(dst, id, now, s, "")
+}
+
+func appendStatistics(dst []byte, id uint32, now int64, s pcap.Stats, comment string) []byte {
 	le := binary.LittleEndian
 	start := len(dst)
 	dst = begin(dst, blockStatistics)
 	dst = le.AppendUint32(dst, id)
 	dst = le.AppendUint32(dst, uint32(uint64(now)>>32))
 	dst = le.AppendUint32(dst, uint32(now))
+	dst = appendText(dst, optComment, comment)
 	for _, c := range [...]struct {
 		code  uint16
 		value uint64
@@ -246,6 +251,17 @@ func DecodePacket(b []byte, p *pcap.Packet) (id uint32, size int) {
 		p.Drops = le.Uint64(o[4:])
 	}
 	return le.Uint32(b[8:]), size
+}
+
+// AppendSecrets appends a Decryption Secrets Block; kind says what the data is, as in the block
+// that it was read from.
+func AppendSecrets(dst []byte, kind uint32, data []byte) []byte {
+	start := len(dst)
+	dst = begin(dst, blockSecrets)
+	dst = binary.LittleEndian.AppendUint32(dst, kind)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(data)))
+	dst = appendPad(append(dst, data...), len(data))
+	return finish(dst, start)
 }
 
 // AppendBlock appends a block of any type; those for local use have the highest bit set.

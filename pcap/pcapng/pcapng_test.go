@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -178,8 +179,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// bigEndian writes what our writer does not: the other byte order, old blocks, other
-// timestamp resolutions, several sections, unknown blocks.
+// blockWriter writes blocks in any byte order.
 type blockWriter struct {
 	bytes.Buffer
 	order binary.AppendByteOrder
@@ -211,32 +211,39 @@ func (w *blockWriter) section() {
 	w.block(blockSection, uint32(byteOrderMagic), uint16(1), uint16(0), ^uint64(0))
 }
 
+// foreign is a capture as our writer makes none: of any byte order, with old blocks, other
+// resolutions of time, several sections, unknown blocks.
+func foreign(order binary.AppendByteOrder) []byte {
+	w := &blockWriter{order: order}
+	w.section()
+	w.block(blockInterface, uint16(1), uint16(0), uint32(6), uint16(optName), uint16(4), "eth9",
+		uint16(optDescription), uint16(8), "a device", uint32(0)) // microseconds
+	w.block(blockInterface, uint16(14), uint16(0), uint32(0), uint16(optTimeRes), uint16(1), "\x94", // 2^-20
+		uint16(optTimeOffset), uint16(8), uint64(1000))
+	w.block(blockInterface, uint16(1), uint16(0), uint32(0), uint16(optTimeRes), uint16(1), "\x0c") // 10^-12
+	w.block(blockInterface, uint16(1), uint16(0), uint32(0), uint16(optTimeRes), uint16(1), "\x7f") // 10^-127
+	w.block(blockInterface, uint16(1), uint16(0), uint32(0), uint16(optTimeRes), uint16(1), "\xff") // 2^-127
+	w.block(blockSecrets, uint32(0x544c534b), uint32(4), "key!")
+	w.block(0x80000001, "a private block")
+	w.block(blockEnhanced, uint32(0), uint32(0), uint32(5), uint32(3), uint32(60), "abc",
+		uint16(optFlags), uint16(4), uint32(2), uint16(optDropCount), uint16(8), uint64(7), uint32(0))
+	w.block(blockSimple, uint32(9), "abcdef") // snapped to 6
+	w.block(blockOldPacket, uint16(1), uint16(3), uint32(0), uint32(1<<19), uint32(1), uint32(1), "x")
+	w.block(blockEnhanced, uint32(2), uint32(1), uint32(0), uint32(0), uint32(0))
+	w.block(blockEnhanced, uint32(3), uint32(1), uint32(0), uint32(0), uint32(0))
+	w.block(blockEnhanced, uint32(4), uint32(1), uint32(0), uint32(0), uint32(0))
+	w.section()
+	w.block(blockInterface, uint16(228), uint16(0), uint32(0))
+	w.block(blockEnhanced, uint32(0), uint32(0xffffffff), uint32(0), uint32(1), uint32(1), "y")
+
+	return w.Bytes()
+}
+
 func TestForeign(t *testing.T) {
 	for name, order := range map[string]binary.AppendByteOrder{"little": binary.LittleEndian, "big": binary.BigEndian} {
 		t.Run(name, func(t *testing.T) {
-			w := &blockWriter{order: order}
-			w.section()
-			w.block(blockInterface, uint16(1), uint16(0), uint32(6), uint16(optName), uint16(4), "eth9",
-				uint16(optDescription), uint16(8), "a device", uint32(0)) // microseconds
-			w.block(blockInterface, uint16(14), uint16(0), uint32(0), uint16(optTimeRes), uint16(1), "\x94", // 2^-20
-				uint16(optTimeOffset), uint16(8), uint64(1000))
-			w.block(blockInterface, uint16(1), uint16(0), uint32(0), uint16(optTimeRes), uint16(1), "\x0c") // 10^-12
-			w.block(blockInterface, uint16(1), uint16(0), uint32(0), uint16(optTimeRes), uint16(1), "\x7f") // 10^-127
-			w.block(blockInterface, uint16(1), uint16(0), uint32(0), uint16(optTimeRes), uint16(1), "\xff") // 2^-127
-			w.block(blockSecrets, uint32(0x544c534b), uint32(4), "key!")
-			w.block(0x80000001, "a private block")
-			w.block(blockEnhanced, uint32(0), uint32(0), uint32(5), uint32(3), uint32(60), "abc",
-				uint16(optFlags), uint16(4), uint32(2), uint16(optDropCount), uint16(8), uint64(7), uint32(0))
-			w.block(blockSimple, uint32(9), "abcdef") // snapped to 6
-			w.block(blockOldPacket, uint16(1), uint16(3), uint32(0), uint32(1<<19), uint32(1), uint32(1), "x")
-			w.block(blockEnhanced, uint32(2), uint32(1), uint32(0), uint32(0), uint32(0))
-			w.block(blockEnhanced, uint32(3), uint32(1), uint32(0), uint32(0), uint32(0))
-			w.block(blockEnhanced, uint32(4), uint32(1), uint32(0), uint32(0), uint32(0))
-			w.section()
-			w.block(blockInterface, uint16(228), uint16(0), uint32(0))
-			w.block(blockEnhanced, uint32(0), uint32(0xffffffff), uint32(0), uint32(1), uint32(1), "y")
-
-			r := open(t, w.Bytes(), ReaderOptions{})
+			var secrets []string
+			r := open(t, foreign(order), ReaderOptions{OnSecrets: func(kind uint32, data []byte) { secrets = append(secrets, fmt.Sprintf("%x %s", kind, data)) }})
 			got, err := readAll(r)
 			if err != io.EOF {
 				t.Fatal(err)
@@ -252,6 +259,9 @@ func TestForeign(t *testing.T) {
 				{Time: 0, Data: []byte{}, Iface: eth},
 				{Time: 1<<63 - 1, Data: []byte("y"), Length: 1, Iface: &pcap.Interface{Link: pcap.LinkIPv4}},
 			})
+			if len(secrets) != 1 || secrets[0] != "544c534b key!" {
+				t.Errorf("secrets: %q", secrets)
+			}
 			if c := r.Counts(); c.Secrets != 1 || c.Skipped != 1 || c.Sections != 2 {
 				t.Errorf("counts: %+v", c)
 			}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/bits"
 
 	"github.com/klauspost/compress/gzip"
@@ -23,6 +24,9 @@ type ReaderOptions struct {
 	// OnStats is called from Next for each Interface Statistics Block: packets that the
 	// interface received and that were dropped, since the capture began.
 	OnStats func(iface *pcap.Interface, received, dropped uint64)
+	// OnSecrets is called from Next for each Decryption Secrets Block; data is borrowed until it
+	// returns.
+	OnSecrets func(kind uint32, data []byte)
 	// OnBlock is called from Next for each block of a type that is not known here; the body
 	// is borrowed until it returns, in the section's byte order.
 	OnBlock func(kind uint32, body []byte)
@@ -36,7 +40,7 @@ type Counts struct {
 	Sections uint64
 	Names    uint64 // records of Name Resolution Blocks
 	Stats    uint64 // Interface Statistics Blocks
-	Secrets  uint64 // Decryption Secrets Blocks, skipped
+	Secrets  uint64 // Decryption Secrets Blocks
 	Skipped  uint64 // blocks of other types, skipped
 }
 
@@ -45,6 +49,7 @@ type Reader struct {
 	opt      ReaderOptions
 	src      io.Reader
 	srcErr   error // what the source said last
+	inflated bool  // src takes compression off
 	err      error // final
 	buf      []byte
 	pos, end int
@@ -59,7 +64,9 @@ type Reader struct {
 	id       uint32
 	last     int64 // time of the packet before
 	section  Section
+	held     int // bytes of text of ifaces
 	vantages map[string]uint32
+	keys     int // bytes of the keys of vantages
 	counts   Counts
 }
 
@@ -85,6 +92,21 @@ func NewReader(r io.Reader, o ReaderOptions) (*Reader, error) {
 	return rd, nil
 }
 
+// Is says whether a file that begins so may be a capture, plain or compressed.
+func Is(head []byte) bool {
+	if len(head) < 4 {
+		return false
+	}
+	magic := binary.LittleEndian.Uint32(head)
+	for _, m := range [...]uint32{magic, bits.ReverseBytes32(magic)} {
+		switch m {
+		case magicMicros, magicNanos, magicModified:
+			return true
+		}
+	}
+	return magic == blockSection || magic == magicZstd || magic&0xffffff == magicGzip
+}
+
 // Bytes that capture files and the compressions of them begin with.
 const (
 	magicMicros   = 0xa1b2c3d4
@@ -98,7 +120,7 @@ const (
 func (r *Reader) open(compressed bool) error {
 	if err := r.fill(4); err == io.EOF {
 		return fmt.Errorf("%w: it is empty", ErrFormat)
-	} else if err != nil && !errors.Is(err, ErrTruncated) {
+	} else if err != nil && (r.inflated || !errors.Is(err, ErrTruncated)) {
 		return err
 	}
 	head := make([]byte, 4)
@@ -115,7 +137,7 @@ func (r *Reader) open(compressed bool) error {
 		return r.inflate(z)
 	case compressed && magic == magicZstd:
 		// One decoder without goroutines of its own, so that there is nothing to close.
-		z, err := zstd.NewReader(r.rest(), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
+		z, err := zstd.NewReader(r.rest(), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(MaxWindow))
 		if err != nil {
 			return fmt.Errorf("zstd: %w", err)
 		}
@@ -146,7 +168,7 @@ func (r *Reader) rest() io.Reader {
 }
 
 func (r *Reader) inflate(src io.Reader) error {
-	r.src, r.srcErr, r.pos, r.end = src, nil, 0, 0
+	r.src, r.srcErr, r.pos, r.end, r.inflated = src, nil, 0, 0, true
 	return r.open(false)
 }
 
@@ -167,6 +189,8 @@ func (r *Reader) fill(n int) error {
 		}
 		if r.srcErr != nil {
 			switch {
+			case r.damaged():
+				return &CorruptError{r.base, inflateError(r.srcErr)}
 			case r.srcErr != io.EOF && r.srcErr != io.ErrUnexpectedEOF:
 				return fmt.Errorf("read at byte %d: %w", r.base+int64(r.end), r.srcErr)
 			case r.end == 0 && r.srcErr == io.EOF:
@@ -184,6 +208,21 @@ func (r *Reader) fill(n int) error {
 		}
 	}
 	return nil
+}
+
+// damaged says whether the source's error is about the compressed bytes, not the reading of
+// them.
+func (r *Reader) damaged() bool {
+	var reading *fs.PathError
+	return r.inflated && r.srcErr != io.EOF && r.srcErr != io.ErrUnexpectedEOF && !errors.As(r.srcErr, &reading)
+}
+
+// inflateError says what to do about a window that is too large.
+func inflateError(err error) error {
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		return fmt.Errorf("zstd wants to remember more than %d MiB; decompress it first: zstd -d --long=31", MaxWindow>>20)
+	}
+	return err
 }
 
 func (r *Reader) corrupt(format string, args ...any) error {

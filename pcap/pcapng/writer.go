@@ -85,13 +85,27 @@ func (w *Writer) Name(n pcap.Name) error {
 	return w.room(0)
 }
 
+// Secrets writes what TLS and others are decrypted with, from here on.
+func (w *Writer) Secrets(kind uint32, data []byte) error {
+	if err := w.room(20 + len(data)); err != nil {
+		return err
+	}
+	w.buf = AppendSecrets(w.buf, kind, data)
+	return w.room(0)
+}
+
 // Stats writes the counters of an interface up to now.
 func (w *Writer) Stats(i *pcap.Interface, now time.Time, s pcap.Stats) error {
+	return w.CommentedStats(i, now, s, "")
+}
+
+// CommentedStats is Stats with a comment, for what the counters do not say.
+func (w *Writer) CommentedStats(i *pcap.Interface, now time.Time, s pcap.Stats, comment string) error {
 	id, err := w.Interface(i)
 	if err != nil {
 		return err
 	}
-	w.buf = AppendStatistics(w.buf, id, now.UnixNano(), s)
+	w.buf = appendStatistics(w.buf, id, now.UnixNano(), s, comment)
 	return w.room(0)
 }
 

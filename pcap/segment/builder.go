@@ -8,20 +8,19 @@ import (
 
 const (
 	spanBytes = 256 << 10 // of the segment that share one entry of the time index
-	maxPost   = 5         // bytes of one posting
+	markBytes = 4 << 10   // of the segment between two packets whose offset is noted
 )
 
 // Builder is the index of a segment that is being written or scanned.
 type Builder struct {
-	seq       uint64
-	ifaces    []ifaceCount
-	names     []Name
-	flows     []record
-	spans     []span
-	posts     arena
-	named     int // bytes of names
-	posted    int // bytes of postings
-	described int // bytes of interface blocks
+	seq    uint64
+	ifaces []ifaceCount
+	names  []Name
+	flows  []record
+	spans  []span
+	marks  []mark
+	posts  arena
+	most   int // bytes of the index without postings, at most
 
 	first, last    int64
 	packets, bytes uint64
@@ -41,7 +40,7 @@ type ifaceCount struct {
 	packets, drops uint64
 }
 
-// record is a flow of the segment. Its postings begin inline and go on in chunks.
+// record is a flow of the segment. Its postings, varints here, begin inline and go on in chunks.
 type record struct {
 	id          flow.ID
 	key         flow.Key
@@ -49,7 +48,8 @@ type record struct {
 	bytes       [2]uint64
 	packets     [2]uint32
 	iface       uint32
-	lastOff     uint32 // offset / 4 of its last packet
+	number      uint32 // of its first packet
+	lastNumber  uint32 // of its last packet
 	posted      uint32 // bytes of postings
 	head, tail  uint32 // chunks, numbered from 1
 	flags       [2]uint8
@@ -62,6 +62,13 @@ type span struct {
 	offset   int64 // of the first packet in it
 	min, max int64
 	drops    uint64 // that its packets report
+	number   uint32 // of the first packet in it
+	marks    uint32 // how many marks are before it
+}
+
+// mark is where a packet is.
+type mark struct {
+	number, offset uint32 // of the packet; of its block, divided by 4
 }
 
 // arena holds the chunks of all posting lists in slabs that are kept for the next segment.
@@ -89,37 +96,39 @@ func (a *arena) alloc() uint32 {
 }
 
 // NewBuilder returns an empty index of segment seq.
-func NewBuilder(seq uint64) *Builder { return &Builder{seq: seq} }
+func NewBuilder(seq uint64) *Builder { return &Builder{seq: seq, most: headerBytes + 1024} }
 
 // Reset empties b for another segment; its memory is used again.
 func (b *Builder) Reset(seq uint64) {
 	clear(b.ifaces)
 	clear(b.names)
-	*b = Builder{seq: seq, ifaces: b.ifaces[:0], names: b.names[:0], flows: b.flows[:0], spans: b.spans[:0],
-		posts: arena{slabs: b.posts.slabs}}
+	*b = Builder{seq: seq, most: headerBytes + 1024, ifaces: b.ifaces[:0], names: b.names[:0], flows: b.flows[:0], spans: b.spans[:0],
+		marks: b.marks[:0], posts: arena{slabs: b.posts.slabs}}
 }
 
 // AddInterface numbers an interface.
 func (b *Builder) AddInterface(i *pcap.Interface) uint32 {
 	b.ifaces = append(b.ifaces, ifaceCount{iface: i})
-	b.described += len(pcapng.AppendInterface(nil, i))
+	b.most += len(pcapng.AppendInterface(nil, i))
 	return uint32(len(b.ifaces) - 1)
 }
 
 // AddName notes a name that stands at offset.
 func (b *Builder) AddName(offset int64, n pcap.Name) {
 	b.names = append(b.names, Name{offset, n})
-	b.named += 24
+	b.most += 24
 	for _, s := range n.Names {
-		b.named += len(s) + 2
+		b.most += len(s) + 2
 	}
 }
 
 // Add notes a packet of interface iface that stands at offset, and its flow.
 func (b *Builder) Add(offset int64, iface uint32, p *pcap.Packet, h *flow.Header, e *Entry, as how) {
+	number := uint32(b.packets)
 	if as != seen {
 		e.slot = uint32(len(b.flows))
-		b.flows = append(b.flows, record{id: e.ID, key: h.Key, first: p.Time, last: p.Time, iface: iface})
+		b.most += maxFlowBytes
+		b.flows = append(b.flows, record{id: e.ID, key: h.Key, first: p.Time, last: p.Time, iface: iface, number: number, lastNumber: number})
 	}
 	f := &b.flows[e.slot]
 	f.first, f.last = min(f.first, p.Time), max(f.last, p.Time)
@@ -127,14 +136,22 @@ func (b *Builder) Add(offset int64, iface uint32, p *pcap.Packet, h *flow.Header
 	f.bytes[h.Dir] += uint64(p.Length)
 	f.flags[h.Dir] |= h.Flags
 	f.opener = e.Opener
-	b.post(f, uint32(offset>>2))
+	if number != f.number {
+		b.post(f, number)
+	}
 
 	if n := len(b.spans); n == 0 || offset-b.spans[n-1].offset >= spanBytes {
-		b.spans = append(b.spans, span{offset, p.Time, p.Time, p.Drops})
+		b.spans = append(b.spans, span{offset, p.Time, p.Time, p.Drops, number, uint32(len(b.marks))})
+		b.marks = append(b.marks, mark{number, uint32(offset >> 2)})
+		b.most += maxSpanBytes + maxMarkBytes
 	} else {
 		s := &b.spans[n-1]
 		s.min, s.max = min(s.min, p.Time), max(s.max, p.Time)
 		s.drops += p.Drops
+		if at := uint32(offset >> 2); at-b.marks[len(b.marks)-1].offset >= markBytes>>2 {
+			b.marks = append(b.marks, mark{number, at})
+			b.most += maxMarkBytes
+		}
 	}
 	if b.packets == 0 {
 		b.first, b.last = p.Time, p.Time
@@ -148,10 +165,10 @@ func (b *Builder) Add(offset int64, iface uint32, p *pcap.Packet, h *flow.Header
 	c.drops += p.Drops
 }
 
-// post appends to a flow's posting list.
-func (b *Builder) post(f *record, off uint32) {
-	d := off - f.lastOff
-	f.lastOff = off
+// post appends to a flow's posting list: how many packets of other flows came since its last.
+func (b *Builder) post(f *record, number uint32) {
+	d := number - f.lastNumber - 1
+	f.lastNumber = number
 	for {
 		v := byte(d)
 		if d >= 0x80 {
@@ -173,7 +190,6 @@ func (b *Builder) post(f *record, off uint32) {
 			b.posts.at(f.tail).data[at] = v
 		}
 		f.posted++
-		b.posted++
 		if d < 0x80 {
 			return
 		}
@@ -181,7 +197,7 @@ func (b *Builder) post(f *record, off uint32) {
 	}
 }
 
-// appendPosts appends a flow's posting list.
+// appendPosts appends a flow's posting list: varints.
 func (b *Builder) appendPosts(dst []byte, f *record) []byte {
 	n := int(f.posted)
 	dst = append(dst, f.inline[:min(n, len(f.inline))]...)
@@ -203,10 +219,10 @@ func (b *Builder) info(n int, i *flow.Info) {
 		Packets: [2]uint64{uint64(f.packets[0]), uint64(f.packets[1])}, Bytes: f.bytes, Flags: f.flags, Opener: f.opener}
 }
 
-// indexBytes is at least what Encode will need.
-func (b *Builder) indexBytes() int {
-	return headerBytes + 256 + b.described + b.named + len(b.spans)*35 + len(b.flows)*maxFlowBytes + b.posted + b.posted/8192
-}
+// indexBytes is at least what Encode will need. A gap between two packets of a flow takes one
+// bit more than the number of the last packet at most: no more than 26 bits, as a packet has 32
+// bytes and a segment 1 GiB. With checksums that is less than three and a half bytes.
+func (b *Builder) indexBytes() int { return b.most + int(b.packets)*7/2 }
 
 // Vantages numbers vantages by name, so that all interfaces of a pod share one.
 type Vantages struct {

@@ -17,8 +17,8 @@ import (
 // Query chooses packets of one segment.
 type Query struct {
 	Since, Until int64 // ns, half open; Until 0: no bound
-	// End bounds the packets to those that begin below this offset; 0: no bound.
-	End int64
+	// End bounds the packets to so many from the beginning of the segment; 0: no bound.
+	End uint64
 	// Match chooses flows. The Info is borrowed, and its counters are of this segment only.
 	// It may be called for flows that have no packet in the window after all.
 	Match func(*flow.Info) bool
@@ -35,18 +35,24 @@ type Query struct {
 type Cursor struct {
 	q      Query
 	src    io.ReaderAt
+	size   int64 // of the segment
 	ifaces []*pcap.Interface
 	flows  []flow.ID
 	addrs  map[netip.Addr]struct{} // of the flows; nil: all
 	names  []Name
-	recs   []uint64 // offset / 4 << 32 | number in flows
+	recs   []uint64 // number of a packet << 32 | number in flows
 	next   int
 	id     flow.ID
 	drops  uint64
 
+	marks  []mark // where packets are: for each that is read the last one before it
+	mark   int    // the last one before the next packet
+	at     int64  // the next block
+	number uint64 // of the next packet at or behind it
+
 	buf    []byte
-	bufAt  int64
 	window []byte // what of buf is read
+	from   int64  // its offset
 }
 
 // ErrGone: the segment is not in memory any more. Its index on the disk is complete.
@@ -55,7 +61,8 @@ var ErrGone = errors.New("segment was completed")
 const (
 	windowBytes = 1 << 20
 	gapBytes    = 32 << 10 // what is rather read than skipped
-	guessBytes  = 2 << 10  // what is read of the last packet of a window, at first
+	guessBytes  = 2 << 10  // what is read of a block that is behind the last mark, at first
+	packetBlock = 6        // type of a block that is a packet (pcapng, 4.3)
 )
 
 // tell hands out what is known of a segment before its flows are chosen.
@@ -88,7 +95,7 @@ func (c *Cursor) choose(i *flow.Info) bool {
 
 // Cursor reads from src, the segment of the index.
 func (x *Index) Cursor(src io.ReaderAt, q Query) (*Cursor, error) {
-	c := &Cursor{q: q, src: src, ifaces: x.Interfaces, addrs: map[netip.Addr]struct{}{}, drops: q.drops(x.spans)}
+	c := &Cursor{q: q, src: src, size: x.Size, ifaces: x.Interfaces, addrs: map[netip.Addr]struct{}{}, drops: q.drops(x.spans)}
 	q.tell(x.Interfaces, func(yield func(pcap.Name) bool) {
 		for i := range x.Names {
 			if !yield(x.Names[i].Name) {
@@ -97,27 +104,51 @@ func (x *Index) Cursor(src io.ReaderAt, q Query) (*Cursor, error) {
 		}
 	})
 	var lists []postings
-	err := x.eachFlow(func(i *flow.Info, p postings) error {
+	if err := x.eachFlow(q.Since, q.Until, func(i *flow.Info, p *postings) error {
 		if c.choose(i) {
-			lists = append(lists, p)
+			lists = append(lists, *p)
 		}
 		return nil
-	})
-	if err != nil {
+	}); err != nil {
 		return nil, err
 	}
-	lo, hi := q.within(x.spans, x.Size)
-	r := postReader{x: x}
-	for n, p := range lists {
-		list, err := r.read(p)
+	lo, hi := q.within(x.spans, x.Packets)
+	r := restReader{x: x}
+	for n := range lists {
+		p := &lists[n]
+		number := p.number
+		c.add(number, uint32(n), lo, hi)
+		ok, err := r.gaps(p, func(gap uint64) bool {
+			number += gap + 1
+			c.add(number, uint32(n), lo, hi)
+			return gap < x.Packets && number < x.Packets && uint64(len(c.recs)) <= x.Packets
+		})
 		if err != nil {
 			return nil, err
 		}
-		if !c.add(list, p.packets, uint32(n), lo, hi, x.Size) {
+		if !ok {
 			return nil, fmt.Errorf("%w: postings of flow %v", ErrIndex, c.flows[n])
 		}
 	}
 	c.order(x.Names)
+	last := -1
+	for _, rec := range c.recs {
+		n := last
+		for n+1 < len(x.spans) && uint64(x.spans[n+1].number) <= rec>>32 {
+			n++
+		}
+		if n < 0 {
+			return nil, fmt.Errorf("%w: places", ErrIndex)
+		}
+		if n == last {
+			continue
+		}
+		last = n
+		var err error
+		if c.marks, err = r.marks(c.marks, n); err != nil {
+			return nil, err
+		}
+	}
 	return c, nil
 }
 
@@ -135,7 +166,7 @@ func (l *Live) Cursor(q Query) (*Cursor, error) {
 		return nil, err
 	}
 	var list []byte
-	var lo, hi, size int64
+	var lo, hi uint64
 	for from := 0; from < len(lists) || from == 0; {
 		l.mu.RLock()
 		if l.b == nil {
@@ -143,19 +174,25 @@ func (l *Live) Cursor(q Query) (*Cursor, error) {
 			return nil, ErrGone
 		}
 		if from == 0 {
-			size = l.size
-			lo, hi = q.within(l.b.spans, size)
+			c.size = l.size
+			lo, hi = q.within(l.b.spans, l.b.packets)
 			c.drops = q.drops(l.b.spans)
 			for i := range l.b.ifaces {
 				c.ifaces = append(c.ifaces, l.b.ifaces[i].iface)
 			}
 			c.names = slices.Clone(l.b.names)
+			c.marks = l.b.marks[:len(l.b.marks):len(l.b.marks)] // what is there does not change
 		}
 		to := min(from+256, len(lists))
 		for n := from; n < to; n++ {
 			f := &l.b.flows[lists[n]]
+			number := uint64(f.number)
+			c.add(number, uint32(n), lo, hi)
 			list = l.b.appendPosts(list[:0], f)
-			c.add(list, uint64(f.packets[0])+uint64(f.packets[1]), uint32(n), lo, hi, 1<<62)
+			eachGap(list, func(gap uint64) {
+				number += gap + 1
+				c.add(number, uint32(n), lo, hi)
+			})
 		}
 		l.mu.RUnlock()
 		if from = to; from == 0 {
@@ -197,27 +234,28 @@ func (l *Live) EachFlow(visit func(*flow.Info) error) error {
 	return l.eachFlow(func(_ uint32, i *flow.Info) error { return visit(i) })
 }
 
-// EachFlow calls visit for each flow of the segment; the Info is borrowed.
-func (x *Index) EachFlow(visit func(*flow.Info) error) error {
-	return x.eachFlow(func(i *flow.Info, _ postings) error { return visit(i) })
+// EachFlow calls visit for each flow of the segment that may have packets in [since, until);
+// until 0 is no bound. The Info is borrowed.
+func (x *Index) EachFlow(since, until int64, visit func(*flow.Info) error) error {
+	return x.eachFlow(since, until, func(i *flow.Info, _ *postings) error { return visit(i) })
 }
 
-// within is the part of the segment that may hold packets in the window.
-func (q *Query) within(spans []span, size int64) (lo, hi int64) {
+// within is which packets of the segment may be in the window.
+func (q *Query) within(spans []span, packets uint64) (lo, hi uint64) {
 	since, until := q.Since, q.Until
-	if hi = size; q.End > 0 {
+	if hi = packets; q.End > 0 {
 		hi = min(hi, q.End)
 	}
 	for n := range spans {
 		if spans[n].max >= since {
 			break
 		}
-		if lo = size; n+1 < len(spans) {
-			lo = spans[n+1].offset
+		if lo = packets; n+1 < len(spans) {
+			lo = uint64(spans[n+1].number)
 		}
 	}
 	for n := len(spans) - 1; n >= 0 && until != 0 && spans[n].min >= until; n-- {
-		hi = min(hi, spans[n].offset)
+		hi = min(hi, uint64(spans[n].number))
 	}
 	return lo, hi
 }
@@ -233,23 +271,11 @@ func (q *Query) drops(spans []span) (n uint64) {
 	return n
 }
 
-// add decodes a posting list. It is false if the list cannot be right.
-func (c *Cursor) add(list []byte, packets uint64, n uint32, lo, hi, size int64) bool {
-	var off uint64
-	for ; len(list) > 0; packets-- {
-		d, k := binary.Uvarint(list)
-		if k <= 0 || d == 0 || packets == 0 {
-			return false
-		}
-		list = list[k:]
-		if off += d; off > 1<<32-1 || int64(off)<<2 >= size {
-			return false
-		}
-		if at := int64(off) << 2; at >= lo && at < hi {
-			c.recs = append(c.recs, off<<32|uint64(n))
-		}
+// add notes a packet of a flow if it may be in the window.
+func (c *Cursor) add(number uint64, n uint32, lo, hi uint64) {
+	if number >= lo && number < hi {
+		c.recs = append(c.recs, number<<32|uint64(n))
 	}
-	return packets == 0
 }
 
 // order sorts what was chosen, and the names for it.
@@ -317,24 +343,26 @@ func (c *Cursor) Flow() flow.ID { return c.id }
 func (c *Cursor) Next(p *pcap.Packet) error {
 	for c.next < len(c.recs) {
 		rec := c.recs[c.next]
-		off := int64(rec>>32) << 2
-		b, err := c.at(off, 0)
+		b, err := c.seek(rec >> 32)
 		if err != nil {
 			return err
 		}
+		off := c.at
 		id, size := pcapng.DecodePacket(b, p)
-		if size == 0 && len(b) >= 8 {
-			if claimed := int(binary.LittleEndian.Uint32(b[4:])); claimed > len(b) && claimed <= pcapng.MaxBlock {
-				if b, err = c.at(off, claimed); err != nil {
-					return err
-				}
-				id, size = pcapng.DecodePacket(b, p)
+		if size == 0 {
+			if b, err = c.read(off, int64(binary.LittleEndian.Uint32(b[4:]))); err != nil {
+				return err
+			}
+			if id, size = pcapng.DecodePacket(b, p); size == 0 {
+				return fmt.Errorf("%w: no packet at byte %d", ErrIndex, off)
 			}
 		}
-		if size == 0 || int64(id) >= int64(len(c.ifaces)) {
-			return fmt.Errorf("%w: no packet at byte %d", ErrIndex, off)
+		if int64(id) >= int64(len(c.ifaces)) {
+			return fmt.Errorf("%w: packet without interface at byte %d", ErrIndex, off)
 		}
 		c.next++
+		c.at += int64(size)
+		c.number++
 		if p.Time < c.q.Since || c.q.Until != 0 && p.Time >= c.q.Until {
 			continue
 		}
@@ -349,27 +377,78 @@ func (c *Cursor) Next(p *pcap.Packet) error {
 	return io.EOF
 }
 
-// at is what can be read from off on: at least need bytes, unless the segment ends.
-func (c *Cursor) at(off int64, need int) ([]byte, error) {
-	if skip := off - c.bufAt; skip >= 0 && skip < int64(len(c.window)) && int64(len(c.window))-skip >= int64(max(need, 32)) && need == 0 {
+// seek goes to the packet of this number, and returns what is read from its block on: at least
+// the block's head.
+func (c *Cursor) seek(number uint64) ([]byte, error) {
+	for c.mark+1 < len(c.marks) && uint64(c.marks[c.mark+1].number) <= number {
+		c.mark++
+	}
+	if m := c.marks[c.mark]; uint64(m.number) > c.number || c.at == 0 {
+		c.at, c.number = int64(m.offset)<<2, uint64(m.number)
+	}
+	for {
+		b, err := c.read(c.at, 8)
+		if err != nil {
+			return nil, err
+		}
+		kind, size := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
+		if size < 12 || size&3 != 0 || size > pcapng.MaxBlock || c.number > number {
+			return nil, fmt.Errorf("%w: no block at byte %d", ErrIndex, c.at)
+		}
+		if kind == packetBlock {
+			if c.number == number {
+				return b, nil
+			}
+			c.number++
+		}
+		c.at += int64(size)
+	}
+}
+
+// read is what there is from off on: at least need bytes.
+func (c *Cursor) read(off, need int64) ([]byte, error) {
+	if skip := off - c.from; skip >= 0 && skip+need <= int64(len(c.window)) {
 		return c.window[skip:], nil
 	}
-	end := off + max(int64(need), guessBytes)
-	for n := c.next + 1; n < len(c.recs) && need == 0; n++ {
-		next := int64(c.recs[n]>>32) << 2
-		if next-end > gapBytes || next+guessBytes-off > windowBytes {
-			break
-		}
-		end = next + guessBytes
+	size := int(min(max(need, c.plan(off)-off), c.size-off))
+	if int64(size) < need {
+		return nil, fmt.Errorf("%w: the segment ends before byte %d", ErrIndex, off+need)
 	}
-	size := int(end - off)
 	if cap(c.buf) < size {
 		c.buf = make([]byte, size, min(max(size, 2*cap(c.buf)), pcapng.MaxBlock))
 	}
 	n, err := c.src.ReadAt(c.buf[:size], off)
-	if err != nil && err != io.EOF || n == 0 {
+	c.from, c.window = off, c.buf[:n]
+	if n < size && err != io.EOF {
 		return nil, fmt.Errorf("read segment at byte %d: %w", off, err)
 	}
-	c.bufAt, c.window = off, c.buf[:n]
+	if int64(n) < need {
+		return nil, fmt.Errorf("%w: the segment ends before byte %d", ErrIndex, off+need)
+	}
 	return c.window, nil
+}
+
+// plan is how far it is worth to read from off on: to the end of the packets that come one
+// after the other, as far as marks tell.
+func (c *Cursor) plan(off int64) int64 {
+	end := off
+	ahead := c.mark
+	for _, rec := range c.recs[c.next:] {
+		for ahead+1 < len(c.marks) && uint64(c.marks[ahead+1].number) <= rec>>32 {
+			ahead++
+		}
+		from := int64(c.marks[ahead].offset) << 2
+		to := from + markBytes
+		if ahead+1 < len(c.marks) && c.marks[ahead+1].number == c.marks[ahead].number+1 {
+			to = int64(c.marks[ahead+1].offset) << 2 // a large packet
+		}
+		if to <= end {
+			continue
+		}
+		if from-end > gapBytes && end > off || to-off > windowBytes {
+			break
+		}
+		end = to
+	}
+	return max(end, off) + guessBytes
 }

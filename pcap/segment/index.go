@@ -3,10 +3,12 @@ package segment
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"net/netip"
+	"slices"
 
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
@@ -14,11 +16,12 @@ import (
 )
 
 const (
-	indexMagic   = "sshkidx\n"
-	headerBytes  = 112
-	maxFlowBytes = 108 // of one flow in the flows part
-	crcBytes     = 64 << 10
-	maxPart      = 1 << 31
+	indexMagic  = "sshkidx\n"
+	headerBytes = 16 + 13*8 + 3*4
+	crcBytes    = 64 << 10
+	maxPart     = 1 << 31
+	maxSize     = 1 << 34 // of a segment: offsets, divided by 4, have 32 bits
+	minPacket   = 32      // bytes of one in the segment
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -34,13 +37,13 @@ type Header struct {
 	Drops       uint64 // that its packets report
 	Flows       uint32
 
-	headLen, flowsLen, postsLen uint64
-	headCRC, flowsCRC           uint32
+	filterLen, headLen, flowsLen, placesLen, postsLen uint64
+	filterCRC, headCRC, flowsCRC                      uint32
 }
 
 // IndexSize is the size of the whole index file.
 func (h *Header) IndexSize() int64 {
-	return headerBytes + int64(h.headLen+h.flowsLen+h.postsLen)
+	return headerBytes + int64(h.filterLen+h.headLen+h.flowsLen+h.placesLen+h.postsLen)
 }
 
 // Overlaps says whether the segment may have packets in [since, until); until 0 is no bound.
@@ -52,12 +55,13 @@ func (h *Header) append(dst []byte) []byte {
 	le := binary.LittleEndian
 	start := len(dst)
 	dst = append(dst, indexMagic...)
-	dst = le.AppendUint32(dst, Version)
+	dst = le.AppendUint32(dst, IndexVersion)
 	dst = le.AppendUint32(dst, 0)
 	for _, v := range [...]uint64{h.Seq, uint64(h.Size), uint64(h.First), uint64(h.Last), h.Packets, h.Bytes, h.Drops,
-		uint64(h.Flows), h.headLen, h.flowsLen, h.postsLen} {
+		uint64(h.Flows), h.filterLen, h.headLen, h.flowsLen, h.placesLen, h.postsLen} {
 		dst = le.AppendUint64(dst, v)
 	}
+	dst = le.AppendUint32(dst, h.filterCRC)
 	dst = le.AppendUint32(dst, h.headCRC)
 	dst = le.AppendUint32(dst, h.flowsCRC)
 	le.PutUint32(dst[start+12:], crc32.Checksum(dst[start:], castagnoli))
@@ -66,11 +70,16 @@ func (h *Header) append(dst []byte) []byte {
 
 func (h *Header) parse(b []byte) error {
 	le := binary.LittleEndian
-	if len(b) < headerBytes || string(b[:8]) != indexMagic {
+	if len(b) < 12 || string(b[:8]) != indexMagic {
 		return fmt.Errorf("%w: it does not begin like one", ErrIndex)
 	}
-	if v := le.Uint32(b[8:]); v != Version {
-		return &VersionError{fmt.Sprint(v)}
+	switch v := le.Uint32(b[8:]); {
+	case v < IndexVersion:
+		return fmt.Errorf("%w: it is of version %d, the one read here is %d", ErrOldIndex, v, IndexVersion)
+	case v > IndexVersion:
+		return &VersionError{fmt.Sprint(v), IndexVersion}
+	case len(b) < headerBytes:
+		return fmt.Errorf("%w: it is cut", ErrIndex)
 	}
 	zeroed := bytes.Clone(b[:headerBytes])
 	le.PutUint32(zeroed[12:], 0)
@@ -79,99 +88,41 @@ func (h *Header) parse(b []byte) error {
 	}
 	u := func(n int) uint64 { return le.Uint64(b[16+8*n:]) }
 	*h = Header{Seq: u(0), Size: int64(u(1)), First: int64(u(2)), Last: int64(u(3)), Packets: u(4), Bytes: u(5), Drops: u(6),
-		Flows: uint32(u(7)), headLen: u(8), flowsLen: u(9), postsLen: u(10), headCRC: le.Uint32(b[104:]), flowsCRC: le.Uint32(b[108:])}
-	if h.headLen > maxPart || h.flowsLen > maxPart || h.postsLen > maxPart || h.Size < 0 {
-		return fmt.Errorf("%w: a part claims more than 2 GiB", ErrIndex)
+		Flows: uint32(u(7)), filterLen: u(8), headLen: u(9), flowsLen: u(10), placesLen: u(11), postsLen: u(12),
+		filterCRC: le.Uint32(b[120:]), headCRC: le.Uint32(b[124:]), flowsCRC: le.Uint32(b[128:])}
+	if max(h.filterLen, h.headLen, h.flowsLen, h.placesLen, h.postsLen) > maxPart || h.Size < 0 || h.Size > maxSize || h.Packets > uint64(h.Size)/minPacket {
+		return fmt.Errorf("%w: it claims too much", ErrIndex)
 	}
 	return nil
 }
 
-// Encode is the index file for a segment of this size.
-func (b *Builder) Encode(size int64) []byte {
-	le := binary.LittleEndian
-	h := Header{Seq: b.seq, Size: size, First: b.first, Last: b.last, Packets: b.packets, Bytes: b.bytes, Drops: b.drops, Flows: uint32(len(b.flows))}
-	posts := make([]byte, 0, b.posted)
-	flows := make([]byte, 0, len(b.flows)*64)
-	prev := int64(0)
-	for n := range b.flows {
-		flows = appendFlow(flows, &b.flows[n], prev)
-		prev = b.flows[n].first
-		posts = b.appendPosts(posts, &b.flows[n])
-	}
-	described := pcapng.AppendSection(nil, pcapng.Section{})
-	for i := range b.ifaces {
-		described = pcapng.AppendInterface(described, b.ifaces[i].iface)
-	}
-	head := binary.AppendUvarint(nil, uint64(len(described)))
-	head = append(head, described...)
-	head = binary.AppendUvarint(head, uint64(len(b.names)))
-	for _, n := range b.names {
-		head = binary.AppendUvarint(head, uint64(n.Offset))
-		addr := n.Addr.AsSlice()
-		head = append(head, byte(len(addr)))
-		head = append(head, addr...)
-		head = binary.AppendUvarint(head, uint64(len(n.Names)))
-		for _, s := range n.Names {
-			head = binary.AppendUvarint(head, uint64(len(s)))
-			head = append(head, s...)
-		}
-	}
-	head = binary.AppendUvarint(head, uint64(len(b.spans)))
-	var last span
-	for _, s := range b.spans {
-		head = binary.AppendUvarint(head, uint64(s.offset-last.offset))
-		head = binary.AppendVarint(head, s.min-last.min)
-		head = binary.AppendUvarint(head, uint64(s.max-s.min))
-		head = binary.AppendUvarint(head, s.drops)
-		last = s
-	}
-	for p := posts; len(p) > 0; p = p[min(crcBytes, len(p)):] {
-		head = le.AppendUint32(head, crc32.Checksum(p[:min(crcBytes, len(p))], castagnoli))
-	}
-	h.headLen, h.flowsLen, h.postsLen = uint64(len(head)), uint64(len(flows)), uint64(len(posts))
-	h.headCRC, h.flowsCRC = crc32.Checksum(head, castagnoli), crc32.Checksum(flows, castagnoli)
-	out := make([]byte, 0, h.IndexSize())
-	out = h.append(out)
-	out = append(out, head...)
-	out = append(out, flows...)
-	return append(out, posts...)
-}
-
-var v4Mapped = [12]byte{10: 0xff, 11: 0xff}
-
-func appendFlow(dst []byte, f *record, prev int64) []byte {
-	le := binary.LittleEndian
-	dst = le.AppendUint64(dst, uint64(f.id))
-	v4 := [12]byte(f.key.A[:12]) == v4Mapped && [12]byte(f.key.B[:12]) == v4Mapped
-	if v4 {
-		dst = append(dst, byte(f.opener)|8, byte(f.key.Proto))
-		dst = append(dst, f.key.A[12:]...)
-		dst = append(dst, f.key.B[12:]...)
-	} else {
-		dst = append(dst, byte(f.opener), byte(f.key.Proto))
-		dst = append(dst, f.key.A[:]...)
-		dst = append(dst, f.key.B[:]...)
-	}
-	dst = le.AppendUint16(dst, f.key.PortA)
-	dst = le.AppendUint16(dst, f.key.PortB)
-	dst = append(dst, f.flags[0], f.flags[1])
-	dst = binary.AppendVarint(dst, f.first-prev)
-	for _, v := range [...]uint64{uint64(f.last - f.first), uint64(f.iface), uint64(f.packets[0]), uint64(f.packets[1]),
-		f.bytes[0], f.bytes[1], uint64(f.posted)} {
-		dst = binary.AppendUvarint(dst, v)
-	}
-	return dst
-}
-
-// Index is a segment's index as it was read. Its postings stay in the file.
+// Index is a segment's index as it was read. Its places and postings stay in the file.
 type Index struct {
 	Header
 	Interfaces []*pcap.Interface
 	Names      []Name
+	vantages   []string // of the interfaces
 	spans      []span
-	flows      []byte
-	postCRC    []byte
+	markK      [2]uint // parameters of marks: numbers, offsets
+	places     []place // one for each span
+	hosts      [][16]byte
+	blocks     []block
+	restCRC    []byte
 	file       io.ReaderAt
+}
+
+// place says where in the places the marks of a span are, and how many.
+type place struct {
+	offset, size uint64
+	marks        int
+}
+
+// block is a part of the flows.
+type block struct {
+	flows       []byte
+	posts, size uint64 // its postings: where they are in that part, and their bytes
+	number      uint64 // of the first packet of its first flow
+	min, max    int64  // times of its packets
 }
 
 // ReadHeader reads only the beginning of an index.
@@ -184,30 +135,42 @@ func ReadHeader(file io.ReaderAt) (h Header, err error) {
 	return h, h.parse(b[:n])
 }
 
-// ReadIndex reads an index; file must stay open as long as the Index is used.
-func ReadIndex(file io.ReaderAt) (*Index, error) {
-	x := &Index{file: file}
-	var err error
-	if x.Header, err = ReadHeader(file); err != nil {
-		return nil, err
+// Lacks says whether a flow is surely not in the segment; it reads little of the index.
+func Lacks(file io.ReaderAt, id flow.ID) (bool, error) {
+	h, err := ReadHeader(file)
+	if err != nil {
+		return false, err
 	}
-	head, err := x.part(headerBytes, x.headLen, x.headCRC)
+	r := reader{Header: h, file: file, at: headerBytes}
+	filter, err := r.part(r.filterLen, r.filterCRC)
+	return err == nil && !mayHave(filter, uint64(id)), err
+}
+
+// ReadIndex reads an index; file must stay open as long as the Index is used. known is asked for
+// each interface by the bytes that pcapng.AppendInterface made of it, and returns nil if it
+// does not know it; it may be nil.
+func ReadIndex(file io.ReaderAt, known func(block []byte) *pcap.Interface) (*Index, error) {
+	r, err := newReader(file)
 	if err != nil {
 		return nil, err
 	}
-	if x.flows, err = x.part(headerBytes+int64(x.headLen), x.flowsLen, x.flowsCRC); err != nil {
+	r.at += int64(r.filterLen)
+	head, err := r.part(r.headLen, r.headCRC)
+	if err != nil {
 		return nil, err
 	}
+	flows, err := r.part(r.flowsLen, r.flowsCRC)
+	if err != nil {
+		return nil, err
+	}
+	x := &Index{Header: r.Header, file: file}
 	d := decoder{b: head}
-	described := d.bytes(d.uvarint())
-	r, err := pcapng.NewReader(bytes.NewReader(described), pcapng.ReaderOptions{Buffer: max(len(described), 256)})
-	if err != nil {
+	if err := x.readInterfaces(d.bytes(d.uvarint()), known); err != nil {
 		return nil, fmt.Errorf("%w: interfaces: %w", ErrIndex, err)
 	}
-	if err := r.Next(&pcap.Packet{}); err != io.EOF {
-		return nil, fmt.Errorf("%w: interfaces: %v", ErrIndex, err)
+	for _, i := range x.Interfaces {
+		x.vantages = append(x.vantages, flow.Vantage(i))
 	}
-	x.Interfaces = r.Interfaces()
 	for n := d.uvarint(); n > 0 && !d.bad; n-- {
 		name := Name{Offset: int64(d.uvarint())}
 		name.Addr, _ = netip.AddrFromSlice(d.bytes(uint64(d.byte())))
@@ -216,28 +179,160 @@ func ReadIndex(file io.ReaderAt) (*Index, error) {
 		}
 		x.Names = append(x.Names, name)
 	}
-	var last span
-	for n := d.uvarint(); n > 0 && !d.bad; n-- {
-		last.offset += int64(d.uvarint())
-		last.min += d.varint()
-		last.max = last.min + int64(d.uvarint())
-		last.drops = d.uvarint()
-		x.spans = append(x.spans, last)
-	}
-	x.postCRC = d.b
-	if d.bad || uint64(len(x.postCRC)) != (x.postsLen+crcBytes-1)/crcBytes*4 {
+	x.readSpans(&d)
+	x.readHosts(&d)
+	x.readBlocks(&d, flows)
+	x.restCRC = d.b
+	if d.bad || uint64(len(x.restCRC)) != (x.placesLen+x.postsLen+crcBytes-1)/crcBytes*4 {
 		return nil, fmt.Errorf("%w: head", ErrIndex)
 	}
 	return x, nil
 }
 
-// part reads a part of the file; it allocates only as much as is there.
-func (x *Index) part(offset int64, n uint64, crc uint32) ([]byte, error) {
-	b, err := io.ReadAll(io.NewSectionReader(x.file, offset, int64(n)))
+// readInterfaces takes those that are known; if there are others it parses all.
+func (x *Index) readInterfaces(described []byte, known func([]byte) *pcap.Interface) error {
+	first := true
+	for b := described; known != nil && len(b) >= 12; first = false {
+		size := binary.LittleEndian.Uint32(b[4:])
+		if size < 12 || uint64(size) > uint64(len(b)) {
+			break
+		}
+		if !first { // that is the section
+			i := known(b[:size])
+			if i == nil {
+				break
+			}
+			x.Interfaces = append(x.Interfaces, i)
+		}
+		if b = b[size:]; len(b) == 0 {
+			return nil
+		}
+	}
+	r, err := pcapng.NewReader(bytes.NewReader(described), pcapng.ReaderOptions{Buffer: max(len(described), 256)})
 	if err != nil {
+		return err
+	}
+	if err := r.Next(&pcap.Packet{}); err == nil {
+		return errors.New("a packet is among them")
+	} else if err != io.EOF {
+		return err
+	}
+	x.Interfaces = r.Interfaces()
+	return nil
+}
+
+func (x *Index) readSpans(d *decoder) {
+	x.markK = [2]uint{uint(d.byte()), uint(d.byte())}
+	if x.markK[0] > 63 || x.markK[1] > 63 {
+		d.bad = true
+	}
+	var last span
+	var at uint64
+	for n := d.uvarint(); n > 0 && !d.bad; n-- {
+		last.offset += int64(d.uvarint())
+		last.min += d.varint()
+		last.max = last.min + int64(d.uvarint())
+		last.drops = d.uvarint()
+		number := uint64(last.number) + d.uvarint()
+		marks, size := d.uvarint(), d.uvarint()
+		if number > x.Packets || number > 1<<32-1 || last.offset < 0 || last.offset > x.Size ||
+			size > x.placesLen-at || marks > size*8 {
+			d.bad = true
+			return
+		}
+		last.number = uint32(number)
+		x.spans = append(x.spans, last)
+		x.places = append(x.places, place{at, size, int(marks)})
+		at += size
+	}
+	if at != x.placesLen {
+		d.bad = true
+	}
+}
+
+func (x *Index) readHosts(d *decoder) {
+	v4, v6 := d.uvarint(), d.uvarint()
+	if d.bad || v4 > uint64(len(d.b)) || v6 > uint64(len(d.b))/16 {
+		d.bad = true
+		return
+	}
+	x.hosts = make([][16]byte, v4+v6)
+	last := uint32(0)
+	for n := range x.hosts[:v4] {
+		last += uint32(d.uvarint())
+		h := &x.hosts[n]
+		copy(h[:], v4Mapped[:])
+		binary.BigEndian.PutUint32(h[12:], last)
+	}
+	for n := range x.hosts[v4:] {
+		copy(x.hosts[v4:][n][:], d.bytes(16))
+	}
+}
+
+func (x *Index) readBlocks(d *decoder, flows []byte) {
+	var b block
+	b.min = x.First
+	for left := int64(x.Flows); left > 0 && !d.bad; left -= blockFlows {
+		size := d.uvarint()
+		b.posts += b.size
+		b.size = d.uvarint()
+		more := d.uvarint()
+		b.number += more
+		b.min += d.varint()
+		b.max = b.min + int64(d.uvarint())
+		if more == 0 && len(x.blocks) > 0 || more > x.Packets || size > uint64(len(flows)) || b.size > x.postsLen-b.posts || b.number > x.Packets {
+			d.bad = true
+			return
+		}
+		b.flows, flows = flows[:size:size], flows[size:]
+		x.blocks = append(x.blocks, b)
+	}
+	if len(flows) > 0 || b.posts+b.size != x.postsLen {
+		d.bad = true
+	}
+}
+
+// reader reads the parts of an index one after the other.
+type reader struct {
+	Header
+	file  io.ReaderAt
+	at    int64
+	begun []byte // the file's beginning, read in one
+}
+
+const begunBytes = 64 << 10
+
+func newReader(file io.ReaderAt) (*reader, error) {
+	r := &reader{file: file, begun: make([]byte, begunBytes), at: headerBytes}
+	n, err := file.ReadAt(r.begun, 0)
+	if err != nil && err != io.EOF {
 		return nil, fmt.Errorf("read index: %w", err)
 	}
-	if uint64(len(b)) != n || crc32.Checksum(b, castagnoli) != crc {
+	r.begun = r.begun[:n]
+	return r, r.parse(r.begun)
+}
+
+// part is the next part of the file. It allocates only as much as is there.
+func (r *reader) part(n uint64, crc uint32) ([]byte, error) {
+	var b []byte
+	if end := uint64(r.at) + n; end <= uint64(len(r.begun)) {
+		b = r.begun[r.at:end:end]
+	} else {
+		for uint64(len(b)) < n {
+			was := len(b)
+			b = slices.Grow(b, int(min(n-uint64(was), max(1<<20, uint64(was)))))
+			b = b[:min(uint64(cap(b)), n)]
+			k, err := r.file.ReadAt(b[was:], r.at+int64(was))
+			if err != nil && err != io.EOF {
+				return nil, fmt.Errorf("read index: %w", err)
+			}
+			if k < len(b)-was {
+				return nil, fmt.Errorf("%w: it is cut", ErrIndex)
+			}
+		}
+	}
+	r.at += int64(n)
+	if crc32.Checksum(b, castagnoli) != crc {
 		return nil, fmt.Errorf("%w: checksum", ErrIndex)
 	}
 	return b, nil
@@ -245,95 +340,126 @@ func (x *Index) part(offset int64, n uint64, crc uint32) ([]byte, error) {
 
 // postings are where a flow's posting list is in the postings part.
 type postings struct {
-	flow    uint32
+	number  uint64 // of its first packet
 	packets uint64
-	offset  uint64
-	size    uint64
+	at      uint64 // bytes
+	skip    uint64 // bits
+	bits    uint64
+	k       uint8 // of a short list
 }
 
-// eachFlow calls visit for each flow; the Info is borrowed.
-func (x *Index) eachFlow(visit func(i *flow.Info, p postings) error) error {
-	le := binary.LittleEndian
-	d := decoder{b: x.flows}
-	var i flow.Info
-	var at uint64
-	for n := uint32(0); n < x.Flows; n++ {
-		fixed := d.bytes(10)
-		if d.bad {
-			break
+// eachFlow calls visit for each flow that may have packets in the window; the Info is borrowed.
+func (x *Index) eachFlow(since, until int64, visit func(i *flow.Info, p *postings) error) error {
+	left := int(x.Flows)
+	for n := range x.blocks {
+		b := &x.blocks[n]
+		count := min(left, blockFlows)
+		left -= count
+		if b.max < since || until != 0 && b.min >= until {
+			continue
 		}
-		i.ID, i.Opener, i.Key.Proto = flow.ID(le.Uint64(fixed)), flow.Opener(fixed[8]&7), flow.Proto(fixed[9])
-		if fixed[8]&8 != 0 {
-			a := d.bytes(8)
-			if d.bad {
-				break
-			}
-			copy(i.Key.A[:12], v4Mapped[:])
-			copy(i.Key.B[:12], v4Mapped[:])
-			copy(i.Key.A[12:], a)
-			copy(i.Key.B[12:], a[4:])
-		} else {
-			a := d.bytes(32)
-			if d.bad {
-				break
-			}
-			copy(i.Key.A[:], a)
-			copy(i.Key.B[:], a[16:])
-		}
-		fixed = d.bytes(6)
-		if d.bad {
-			break
-		}
-		i.Key.PortA, i.Key.PortB = le.Uint16(fixed), le.Uint16(fixed[2:])
-		i.Flags = [2]uint8{fixed[4], fixed[5]}
-		i.First += d.varint()
-		i.Last = i.First + int64(d.uvarint())
-		iface := d.uvarint()
-		i.Packets = [2]uint64{d.uvarint(), d.uvarint()}
-		i.Bytes = [2]uint64{d.uvarint(), d.uvarint()}
-		p := postings{n, i.Packets[0] + i.Packets[1], at, d.uvarint()}
-		if d.bad || iface >= uint64(len(x.Interfaces)) || p.size > x.postsLen-at || p.packets > p.size || p.packets == 0 ||
-			i.Packets[0] > p.size || i.Packets[1] > p.size {
-			d.bad = true
-			break
-		}
-		at += p.size
-		i.Iface = x.Interfaces[iface]
-		if err := visit(&i, p); err != nil {
+		if err := x.eachOf(b, count, visit); err != nil {
 			return err
 		}
-	}
-	if d.bad || at != x.postsLen || len(d.b) > 0 {
-		return fmt.Errorf("%w: flows", ErrIndex)
 	}
 	return nil
 }
 
-// postReader reads posting lists in the order of their offsets, each 64 KiB checked once.
-type postReader struct {
+var errFlows = fmt.Errorf("%w: flows", ErrIndex)
+
+// eachOf decodes a block of flows.
+func (x *Index) eachOf(b *block, count int, visit func(i *flow.Info, p *postings) error) error {
+	d := decoder{b: b.flows}
+	p := postings{at: b.posts, k: d.byte()}
+	var ks [columns]uint
+	var least [columns]uint64
+	for c := range columns {
+		ks[c], least[c] = uint(d.byte()), d.uvarint()
+		if ks[c] > noBits {
+			d.bad = true
+		}
+	}
+	if d.bad || p.k > 63 {
+		return errFlows
+	}
+	r := bitReader{b: d.b}
+	var i flow.Info
+	var v [columns]uint64
+	number, first := b.number, b.min
+	for n := range count {
+		for c := range columns {
+			if v[c] = least[c]; ks[c] != noBits {
+				v[c] += r.number(ks[c])
+			}
+		}
+		proto, ok := decoded(v[colProto])
+		if !ok || v[colHostA] >= uint64(len(x.hosts)) || v[colHostB] >= uint64(len(x.hosts)) || v[colIface] >= uint64(len(x.Interfaces)) ||
+			v[colNumber] > x.Packets || v[colNumber] == 0 && n > 0 || v[colPackets] >= x.Packets || v[colPacketsB] > v[colPackets]+1 || v[colPosts] > b.size*8-p.skip {
+			return errFlows
+		}
+		number += v[colNumber]
+		first += unzigzag(v[colFirst])
+		one, other := 0, 1
+		i.Opener = flow.Opener(v[colOpener] & 7)
+		if swapped(i.Opener) {
+			one, other = 1, 0
+		}
+		hosts := [2]*[16]byte{}
+		hosts[one], hosts[other] = &x.hosts[v[colHostA]], &x.hosts[v[colHostB]]
+		i.Key.A, i.Key.B, i.Key.Proto = *hosts[0], *hosts[1], proto
+		ports := [2]uint16{}
+		ports[one], ports[other] = uint16(v[colPortA]), uint16(v[colPortB])
+		i.Key.PortA, i.Key.PortB = ports[0], ports[1]
+		i.First, i.Last = first, first+int64(v[colLast])
+		i.Packets[one], i.Packets[other] = v[colPackets]+1-v[colPacketsB], v[colPacketsB]
+		i.Bytes[one], i.Bytes[other] = v[colBytesA], v[colBytesB]
+		i.Flags[one], i.Flags[other] = uint8(v[colFlagsA]), uint8(v[colFlagsB])
+		i.Iface = x.Interfaces[v[colIface]]
+		if v[colOpener]&storedID != 0 {
+			i.ID = flow.ID(r.bits(64))
+		} else {
+			i.ID = flow.NewID(&i.Key, x.vantages[v[colIface]], first)
+		}
+		p.number, p.packets, p.bits = number, v[colPackets]+1, v[colPosts]
+		if r.over() || p.number >= x.Packets {
+			return errFlows
+		}
+		if err := visit(&i, &p); err != nil {
+			return err
+		}
+		p.skip += p.bits
+	}
+	return nil
+}
+
+// restReader reads places and postings in the order of their offsets, each 64 KiB checked once.
+type restReader struct {
 	x     *Index
 	block int64 // number + 1 of the block in buf
 	buf   []byte
 	list  []byte
 }
 
-// read returns a flow's posting list, borrowed until the next read.
-func (r *postReader) read(p postings) ([]byte, error) {
+// read returns a part, borrowed until the next read.
+func (r *restReader) read(at, size uint64) ([]byte, error) {
 	x := r.x
+	rest := x.placesLen + x.postsLen
 	r.list = r.list[:0]
-	for at, end := p.offset, p.offset+p.size; at < end; {
+	for end := at + size; at < end; {
 		n := int64(at/crcBytes) + 1
 		if n != r.block {
-			size := min(crcBytes, x.postsLen-uint64(n-1)*crcBytes)
+			size := min(crcBytes, rest-uint64(n-1)*crcBytes)
 			if r.buf == nil {
 				r.buf = make([]byte, crcBytes)
 			}
 			r.buf = r.buf[:size]
-			from := headerBytes + int64(x.headLen+x.flowsLen) + (n-1)*crcBytes
-			if _, err := x.file.ReadAt(r.buf, from); err != nil && err != io.EOF {
+			from := headerBytes + int64(x.filterLen+x.headLen+x.flowsLen) + (n-1)*crcBytes
+			if k, err := x.file.ReadAt(r.buf, from); err != nil && err != io.EOF {
 				return nil, fmt.Errorf("read index: %w", err)
+			} else if k < len(r.buf) {
+				return nil, fmt.Errorf("%w: it is cut", ErrIndex)
 			}
-			if crc32.Checksum(r.buf, castagnoli) != binary.LittleEndian.Uint32(x.postCRC[(n-1)*4:]) {
+			if crc32.Checksum(r.buf, castagnoli) != binary.LittleEndian.Uint32(x.restCRC[(n-1)*4:]) {
 				return nil, fmt.Errorf("%w: checksum of postings", ErrIndex)
 			}
 			r.block = n
@@ -344,6 +470,50 @@ func (r *postReader) read(p postings) ([]byte, error) {
 		at += k
 	}
 	return r.list, nil
+}
+
+// marks appends where packets of a span are, from its first one on.
+func (r *restReader) marks(dst []mark, n int) ([]mark, error) {
+	x := r.x
+	s, p := &x.spans[n], &x.places[n]
+	b, err := r.read(p.offset, p.size)
+	if err != nil {
+		return dst, err
+	}
+	m := mark{s.number, uint32(s.offset >> 2)}
+	dst = append(dst, m)
+	bits := bitReader{b: b}
+	for range p.marks {
+		number, offset := uint64(m.number)+bits.number(x.markK[0]), uint64(m.offset)+bits.number(x.markK[1])
+		if bits.over() || number >= x.Packets || offset<<2 >= uint64(x.Size) {
+			return dst, fmt.Errorf("%w: places", ErrIndex)
+		}
+		m = mark{uint32(number), uint32(offset)}
+		dst = append(dst, m)
+	}
+	return dst, nil
+}
+
+// gaps calls do with each gap of a posting list.
+func (r *restReader) gaps(p *postings, do func(gap uint64) bool) (bool, error) {
+	if p.packets == 1 {
+		return p.bits == 0, nil
+	}
+	b, err := r.read(r.x.placesLen+p.at+p.skip/8, (p.skip%8+p.bits+7)/8)
+	if err != nil {
+		return false, err
+	}
+	bits := bitReader{b: b, at: p.skip % 8}
+	k := uint(p.k)
+	if p.packets-1 >= ownGaps {
+		k = uint(bits.bits(6))
+	}
+	for range p.packets - 1 {
+		if !do(bits.number(k)) || bits.over() {
+			return false, nil
+		}
+	}
+	return bits.at == p.skip%8+p.bits, nil
 }
 
 // decoder reads varints and bytes; bad is set when they end early.

@@ -108,9 +108,13 @@ type Live struct {
 	size    int64
 	named   map[netip.Addr]struct{}
 
-	file  File // the flusher's
-	page  []byte
-	dirty bool // written and not synced
+	summed int64 // where the last sum block ends
+
+	sums    sums // these are the flusher's
+	file    File
+	page    []byte
+	dirty   bool // written and not synced
+	entered bool // its name is synced
 }
 
 // LiveOptions says where a segment goes and what it shares with the ones before.
@@ -143,6 +147,8 @@ func NewLive(seq uint64, first int64, o LiveOptions) *Live {
 	o.Section.Comment = segmentComment + fmt.Sprint(Version)
 	buf.n = len(pcapng.AppendSection(buf.data[:0], o.Section))
 	l.size = int64(buf.n)
+	l.sums.take(buf, buf.n)
+	l.appendSum() // says that there are sums
 	return l
 }
 
@@ -196,6 +202,7 @@ func (l *Live) Names() []pcap.Name {
 // room makes sure that n more bytes fit into the current buffer.
 func (l *Live) room(n int) bool {
 	cur := l.bufs[len(l.bufs)-1]
+	n += sumBytes // is always left for a sum
 	if cur.n+n <= len(cur.data) {
 		return true
 	}
@@ -372,6 +379,7 @@ func (l *Live) WriteBuffer(b *Buffer) error {
 		b.flushed = b.end
 		l.dirty = true
 	}
+	l.sums.take(b, b.end)
 	l.mu.Lock()
 	l.written = b.base + int64(b.end)
 	for i := range l.bufs {
@@ -391,6 +399,7 @@ func (l *Live) Flush() error {
 	if err := l.open(); err != nil {
 		return err
 	}
+	l.putSum()
 	l.mu.RLock()
 	cur := l.bufs[len(l.bufs)-1]
 	n := cur.n
@@ -416,6 +425,12 @@ func (l *Live) Flush() error {
 			return fmt.Errorf("sync segment: %w", err)
 		}
 		l.dirty = false
+	}
+	if !l.entered { // a file that is synced may still have no name (fsync(2))
+		if err := l.fs.SyncDir(l.dir); err != nil {
+			return fmt.Errorf("sync folder: %w", err)
+		}
+		l.entered = true
 	}
 	return nil
 }
@@ -445,17 +460,19 @@ func (l *Live) Finish() (Header, error) {
 	return h, errors.Join(err, l.file.Close())
 }
 
-// Publish gives a complete, synced, hidden segment its index and its name.
+// Publish gives a complete, synced, hidden segment its index and its name. After an error the
+// segment is hidden as before, unless the error says that this failed too.
 func Publish(fs FS, dir, base string, index []byte) error {
 	path := filepath.Join(dir, base+ExtSegment)
 	if err := fs.Rename(Hidden(path), path); err != nil {
 		return fmt.Errorf("complete segment: %w", err)
 	}
-	if err := WriteFile(fs, filepath.Join(dir, base+ExtIndex), index); err != nil {
+	indexPath := filepath.Join(dir, base+ExtIndex)
+	if err := WriteFile(fs, indexPath, index); err != nil {
 		return errors.Join(fmt.Errorf("write index: %w", err), fs.Rename(path, Hidden(path)))
 	}
 	if err := fs.SyncDir(dir); err != nil {
-		return fmt.Errorf("sync folder: %w", err)
+		return errors.Join(fmt.Errorf("sync folder: %w", err), fs.Remove(indexPath), fs.Rename(path, Hidden(path)))
 	}
 	return nil
 }
@@ -568,6 +585,16 @@ func (l *Live) Bounds() (first, last int64, packets uint64) {
 		return 0, 0, 0
 	}
 	return l.b.first, l.b.last, l.b.packets
+}
+
+// Packets is how many packets the segment has so far; it is false when it was completed.
+func (l *Live) Packets() (n uint64, open bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.b == nil {
+		return 0, false
+	}
+	return l.b.packets, true
 }
 
 // Size is how many bytes of the segment there are so far.

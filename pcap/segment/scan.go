@@ -36,6 +36,10 @@ func Scan(file io.Reader, seq uint64) (*Scanned, error) {
 			}
 		},
 	})
+	if nothing {
+		s.Damage = &pcapng.CorruptError{Err: pcapng.ErrTruncated}
+		return s, nil
+	}
 	if errors.Is(err, pcapng.ErrTruncated) || errors.Is(err, pcapng.ErrFormat) && strings.HasSuffix(err.Error(), "empty") {
 		s.Damage = &pcapng.CorruptError{Err: pcapng.ErrTruncated}
 		return s, nil
@@ -48,7 +52,7 @@ func Scan(file io.Reader, seq uint64) (*Scanned, error) {
 		return nil, ErrForeign
 	}
 	if version != fmt.Sprint(Version) {
-		return nil, &VersionError{version}
+		return nil, &VersionError{version, Version}
 	}
 	table := NewTable()
 	var vantages Vantages
@@ -95,7 +99,7 @@ func Check(file io.Reader) error {
 	case !ours:
 		return ErrForeign
 	case version != fmt.Sprint(Version):
-		return &VersionError{version}
+		return &VersionError{version, Version}
 	}
 	return nil
 }

@@ -18,6 +18,8 @@ type Table struct {
 	tags    []uint32
 	entries []Entry
 	epoch   uint32
+	latest  int64 // time of the last packet, 0: none yet
+	jumped  int64 // ns that no packet came in, in this segment, but for DatagramIdle each time
 }
 
 // Entry is a flow's state. Pointers to it are good until the next Assign.
@@ -61,6 +63,7 @@ const (
 // Assign finds the flow of a packet. name is the vantage's, for new IDs. A forced entry's ID
 // and opener are taken as they are (a flow block was read).
 func (t *Table) Assign(h *flow.Header, vantage uint32, name string, now int64, forced *Entry) (*Entry, how) {
+	t.pass(now)
 	hash := hashKey(&h.Key, vantage)
 	tag := uint32(hash >> 32)
 	mask := uint64(len(t.slots) - 1)
@@ -101,6 +104,15 @@ func (t *Table) Assign(h *flow.Header, vantage uint32, name string, now int64, f
 	return e, as
 }
 
+// pass notes when the clock was set on, or nothing was captured for a while: for that time no
+// flow counts as idle.
+func (t *Table) pass(now int64) {
+	if d := now - t.latest; d > flow.DatagramIdle && t.latest != 0 {
+		t.jumped += d - flow.DatagramIdle
+	}
+	t.latest = now
+}
+
 func (t *Table) begin(e *Entry, h *flow.Header, name string, now int64, forced *Entry) how {
 	e.epoch, e.life, e.last = t.epoch, flow.Life{}, now
 	e.Opener = flow.OpenerOf(h)
@@ -115,6 +127,9 @@ func (t *Table) begin(e *Entry, h *flow.Header, name string, now int64, forced *
 }
 
 func (e *Entry) update(h *flow.Header, now int64) {
+	if e.last-now > flow.DatagramIdle { // the clock was set back: it counts from there
+		e.last = now
+	}
 	e.last = max(e.last, now)
 	e.life.Update(h)
 }
@@ -136,12 +151,16 @@ func (t *Table) resize(n int) {
 // NextSegment makes all flows count as carried, and forgets those that are over.
 func (t *Table) NextSegment(now int64) {
 	t.epoch++
+	t.pass(now)
 	keep := t.entries[:0]
 	for i := range t.entries {
-		if e := &t.entries[i]; !e.life.Forget(e.key.Proto, now-e.last) {
+		e := &t.entries[i]
+		e.last = min(e.last+t.jumped, now) // and back
+		if !e.life.Forget(e.key.Proto, now-e.last) {
 			keep = append(keep, *e)
 		}
 	}
+	t.jumped = 0
 	if len(keep) > maxEntries { // somebody scans: those that were idle for longest go early
 		slices.SortFunc(keep, func(a, b Entry) int { return cmp.Compare(b.last, a.last) })
 		keep = keep[:maxEntries]
@@ -159,4 +178,5 @@ func (t *Table) Restore(i *flow.Info, vantage uint32) {
 	h := flow.Header{Key: i.Key}
 	e, _ := t.Assign(&h, vantage, "", i.Last, &Entry{ID: i.ID, Opener: i.Opener})
 	e.life.Flags = i.Flags[0] | i.Flags[1]
+	t.latest, t.jumped = 0, 0
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
@@ -10,7 +11,7 @@ import (
 )
 
 // retryAfter is the time between attempts to write again.
-const retryAfter = int64(1e9)
+const retryAfter = time.Second
 
 // Append keeps packets, in this order. Their data is copied. It fails only when the store is
 // closed; what the disk does not take is counted.
@@ -20,7 +21,8 @@ func (s *Store) Append(packets []pcap.Packet) error {
 	if s.closed {
 		return ErrClosed
 	}
-	now := s.o.Clock.Now().UnixNano()
+	now := s.o.Clock.Uptime()
+	s.appendedAt = now
 	if s.anyLost.Load() {
 		s.takeLost()
 	}
@@ -125,7 +127,7 @@ func (s *Store) takeLost() {
 
 // begin opens a segment, if the quota has room. It is false if it only lacks a buffer: all
 // are on their way to the disk.
-func (s *Store) begin(first, now int64) bool {
+func (s *Store) begin(first int64, now time.Duration) bool {
 	if !s.makeRoom() {
 		s.retryAt = now + retryAfter
 		return true
@@ -171,6 +173,7 @@ func (s *Store) finish() {
 		return
 	}
 	defer func() { s.live = nil }() // handOver still needs it
+	e.lastAt = s.appendedAt
 	if e.failed.Load() {
 		s.jobs <- job{kind: abandonSegment, e: e}
 		return
@@ -206,7 +209,7 @@ func (s *Store) finish() {
 }
 
 // abandon leaves a segment that could not be written.
-func (s *Store) abandon(now int64) {
+func (s *Store) abandon(now time.Duration) {
 	s.finish()
 	s.retryAt = now + retryAfter
 }

@@ -64,7 +64,7 @@ func TestConcurrent(t *testing.T) {
 	}
 	wg.Go(func() {
 		for !done.Load() {
-			if err := r.Flows(ctx, 0, 0, func(*flow.Info) error { return nil }); err != nil {
+			if err := r.Flows(ctx, 0, 0, any1, func(*flow.Info) error { return nil }); err != nil {
 				t.Errorf("flows: %v", err)
 				return
 			}

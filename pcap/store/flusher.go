@@ -139,7 +139,7 @@ func (s *Store) tick() {
 	s.flush() // a failure is in trouble, and is tried again
 	s.tidy()
 	s.finishLimbo()
-	now := s.o.Clock.Now().UnixNano()
+	now := s.o.Clock.Uptime()
 	// When the producer is at work it looks after its segment itself.
 	if !s.ap.TryLock() {
 		return
@@ -149,7 +149,7 @@ func (s *Store) tick() {
 	case s.live == nil:
 	case s.live.failed.Load():
 		s.abandon(now)
-	case now-s.begunAt >= int64(s.o.SegmentAge):
+	case now-s.begunAt >= s.o.SegmentAge:
 		s.finish()
 	}
 }
@@ -189,7 +189,7 @@ func (s *Store) salvage(e *entry) {
 		s.account(s.limbo[0].e, nil)
 		s.limbo = s.limbo[1:]
 	}
-	s.limbo = append(s.limbo, limbo{e.base, e})
+	s.limbo = append(s.limbo, limbo{e.base, e, e.lastAt})
 	s.finishLimbo()
 }
 
@@ -216,7 +216,7 @@ func (s *Store) account(e *entry, found *segment.Scanned) {
 	}
 }
 
-// scan reads a segment from the disk.
+// scan reads a segment from the disk, a hidden one as far as its sums vouch for it.
 func (s *Store) scan(base string, seq uint64, hidden bool) (*segment.Scanned, error) {
 	name := s.path(base, segment.ExtSegment)
 	if hidden {
@@ -231,14 +231,24 @@ func (s *Store) scan(base string, seq uint64, hidden bool) (*segment.Scanned, er
 	if err != nil {
 		return nil, err
 	}
+	if hidden {
+		end, ok, err := segment.Vouched(section(f, size))
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			size = end
+		}
+	}
 	return segment.Scan(section(f, size), seq)
 }
 
 // limbo is a hidden segment that is still to be completed. e is what it was in memory, until
 // it is known what the disk has of it; nil after that, or after a restart.
 type limbo struct {
-	base string
-	e    *entry
+	base   string
+	e      *entry
+	lastAt time.Duration
 }
 
 // maxLimbo bounds how many segments wait in memory for the disk to be readable.
@@ -286,7 +296,7 @@ func (s *Store) adopt(x *limbo) error {
 	if err != nil {
 		return err
 	}
-	s.insert(&entry{base: x.base, seq: seq, header: h, done: true, bytes: h.Size + h.IndexSize()})
+	s.insert(&entry{base: x.base, seq: seq, header: h, done: true, bytes: h.Size + h.IndexSize(), lastAt: x.lastAt})
 	return nil
 }
 

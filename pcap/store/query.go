@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
@@ -16,7 +17,7 @@ import (
 
 // within lists the segments that may have packets in a window, and for those that are being
 // written how far they are.
-func (s *Store) within(since, until int64) (list []*entry, ends map[*entry]int64) {
+func (s *Store) within(since, until int64) (list []*entry, ends map[*entry]uint64) {
 	s.mu.Lock()
 	live := map[*entry]*segment.Live{}
 	for _, e := range s.segments {
@@ -29,9 +30,15 @@ func (s *Store) within(since, until int64) (list []*entry, ends map[*entry]int64
 	}
 	s.mu.Unlock()
 	// Append locks a live segment and then the list: not the other way round here.
-	ends = map[*entry]int64{}
+	ends = map[*entry]uint64{}
 	for e, l := range live {
-		ends[e] = l.Size()
+		switch n, open := l.Packets(); {
+		case !open: // it was completed meanwhile
+		case n == 0:
+			list = slices.DeleteFunc(list, func(x *entry) bool { return x == e })
+		default:
+			ends[e] = n
+		}
 	}
 	return list, ends
 }
@@ -58,40 +65,67 @@ func (s *Store) unpin(e *entry) {
 	}
 }
 
-// opened is a segment with its index.
+// opened is a segment with its index. The segment's file is opened when it is read from.
 type opened struct {
 	index *segment.Index
-	file  segment.File
 	idx   io.Closer
+
+	open func() (segment.File, error)
+	file segment.File
 }
 
+// ReadAt reads the segment.
+func (o *opened) ReadAt(b []byte, off int64) (int, error) {
+	if o.file == nil {
+		var err error
+		if o.file, err = o.open(); err != nil {
+			return 0, err
+		}
+	}
+	return o.file.ReadAt(b, off)
+}
+
+// close may be called for nil.
 func (o *opened) close() {
+	if o == nil {
+		return
+	}
 	if o.idx != nil {
 		o.idx.Close() // they were only read from
 	}
-	o.file.Close()
+	if o.file != nil {
+		o.file.Close()
+	}
 }
 
-// read opens a complete segment; a damaged index is made anew.
-func (s *Store) read(e *entry) (*opened, error) {
-	file, err := s.o.FS.Open(s.path(e.base, segment.ExtSegment))
-	if err != nil {
-		return nil, fmt.Errorf("open segment: %w", err)
-	}
-	o := &opened{file: file}
-	var why error
-	if f, err := s.o.FS.Open(s.path(e.base, segment.ExtIndex)); err != nil {
-		why = err
-	} else if o.index, err = segment.ReadIndex(f); err != nil {
-		why = errors.Join(err, f.Close())
-	} else if o.index.Size != e.header.Size || o.index.Seq != e.seq {
-		why = errors.Join(segment.ErrIndex, f.Close())
-	} else {
-		o.idx = f
+// read opens a complete segment; a damaged index is made anew. It returns nil if only one flow
+// is asked for, and that is not in the segment; 0: all flows.
+func (s *Store) read(e *entry, only flow.ID) (*opened, error) {
+	o := &opened{open: func() (segment.File, error) { return s.o.FS.Open(s.path(e.base, segment.ExtSegment)) }}
+	f, why := s.o.FS.Open(s.path(e.base, segment.ExtIndex))
+	if why == nil {
+		var lacks bool
+		if only != 0 {
+			lacks, why = segment.Lacks(f, only)
+		}
+		if why == nil && !lacks {
+			o.index, why = segment.ReadIndex(f, s.known)
+		}
+		if why == nil && !lacks && (o.index.Size != e.header.Size || o.index.Seq != e.seq) {
+			why = segment.ErrIndex
+		}
+		if why != nil || lacks {
+			why = errors.Join(why, f.Close())
+		} else {
+			o.idx = f
+		}
+		if lacks && why == nil {
+			return nil, nil
+		}
 	}
 	if why != nil {
+		var err error
 		if o.index, err = s.remake(e, why); err != nil {
-			file.Close()
 			return nil, err
 		}
 	}
@@ -119,18 +153,20 @@ func (s *Store) remake(e *entry, why error) (*segment.Index, error) {
 	if err := segment.WriteFile(s.o.FS, s.path(e.base, segment.ExtIndex), index); err != nil {
 		s.o.Log.Warn("index cannot be written", "segment", e.base, "error", err)
 	}
-	return segment.ReadIndex(bytes.NewReader(index))
+	return segment.ReadIndex(bytes.NewReader(index), s.known)
 }
 
-// Flows calls visit for each flow that may have packets in [since, until), until 0 being no
-// bound, in the order of their first packets: once for each ID, with the counters of all
-// segments of the window together. The Info is borrowed. Its Iface may be kept.
-func (s *Store) Flows(ctx context.Context, since, until int64, visit func(*flow.Info) error) error {
-	list, _ := s.within(since, until)
+// Flows calls visit for each flow that matches and may have packets in [since, until), until 0
+// being no bound, in the order of their first packets: once for each ID, with the counters of
+// all segments of the window together. The Info is borrowed. Its Iface may be kept. match is as
+// for Packets, and should say the same of a flow in each segment.
+func (s *Store) Flows(ctx context.Context, since, until int64, match func(*flow.Info) bool, visit func(*flow.Info) error) error {
+	it := s.Packets(ctx, since, until, nil)
+	defer it.Close()
 	var flows []flow.Info
 	numbers := map[flow.ID]int{}
 	take := func(i *flow.Info) error {
-		if i.Last < since || until != 0 && i.First >= until {
+		if i.Last < since || until != 0 && i.First >= until || !match(i) {
 			return nil
 		}
 		n, ok := numbers[i.ID]
@@ -142,11 +178,11 @@ func (s *Store) Flows(ctx context.Context, since, until int64, visit func(*flow.
 		merge(&flows[n], i)
 		return nil
 	}
-	for _, e := range list {
+	for ; len(it.list) > 0; it.drop() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := s.eachFlow(e, take); err != nil {
+		if err := it.eachFlow(take); err != nil {
 			return err
 		}
 	}
@@ -164,21 +200,23 @@ func (s *Store) Flows(ctx context.Context, since, until int64, visit func(*flow.
 	return nil
 }
 
-func (s *Store) eachFlow(e *entry, visit func(*flow.Info) error) error {
-	if !s.pin(e) { // deleted meanwhile: it is not kept any more
+// eachFlow visits the flows of the first segment of the list.
+func (it *Iter) eachFlow(visit func(*flow.Info) error) error {
+	e := it.list[0]
+	if !it.s.pin(e) { // deleted meanwhile: it is not kept any more
 		return nil
 	}
-	defer s.unpin(e)
-	if l := s.liveOf(e); l != nil {
+	defer it.s.unpin(e)
+	if l := it.s.liveOf(e); l != nil {
 		// A segment that failed is gone; what is left of it is listed anew.
 		return l.EachFlow(visit)
 	}
-	o, err := s.read(e)
+	o, err := it.load()
 	if err != nil {
 		return err
 	}
 	defer o.close()
-	return o.index.EachFlow(visit)
+	return o.index.EachFlow(it.q.Since, it.q.Until, visit)
 }
 
 func (s *Store) liveOf(e *entry) *segment.Live {
@@ -209,18 +247,26 @@ type Iter struct {
 	// segment before its flows are matched.
 	Known   func(pcap.Name)
 	Present func(*pcap.Interface)
+	// Only, if set before the first Next, says that match chooses nothing but this flow: then
+	// segments that do not have it cost next to nothing.
+	Only flow.ID
 
 	s      *Store
 	ctx    context.Context
 	q      segment.Query
-	list   []*entry         // not yet read; the first one is being read
-	ends   map[*entry]int64 // of the segments that were being written, how far to read
+	list   []*entry          // not yet read; the first one is being read
+	ends   map[*entry]uint64 // of the segments that were being written, how many packets to read
+	ahead  []*loading        // of the first ones of the list
 	cursor *segment.Cursor
 	open   *opened
 	pinned bool // the first one of the list
+	holds  bool // Hold was called
+	held   int  // how many of the list are held
 	gone   int
 	given  int // packets of the current segment
 	flow   flow.ID
+	latest int64 // time of a packet so far
+	back   int64
 	drops  uint64
 	calls  uint
 	err    error
@@ -230,7 +276,7 @@ type Iter struct {
 // match, in the order of their arrival, up to what is there now. match is called once for a
 // flow and segment, from Next; its Info is borrowed and tells of that segment only. Close the
 // Iter: until then the segment that it is in cannot be deleted. Those behind can be, when the
-// reader is slower than what comes in: see Gone.
+// reader is slower than what comes in: see Gone and Hold.
 func (s *Store) Packets(ctx context.Context, since, until int64, match func(*flow.Info) bool) *Iter {
 	it := &Iter{s: s, ctx: ctx, q: segment.Query{Since: since, Until: until, Match: match}}
 	it.list, it.ends = s.within(since, until)
@@ -252,6 +298,16 @@ func (s *Store) Follow(ctx context.Context, since int64, match func(*flow.Info) 
 // Gone is the number of segments that were deleted before they could be read.
 func (it *Iter) Gone() int { return it.gone }
 
+// Back is by how much the time of packets fell behind that of packets before them, 0: not at
+// all. Less than a second is what the kernel's CPUs mix up; more says that the node's clock
+// was set back, and that what was handed out is in the order of arrival and not of time.
+func (it *Iter) Back() time.Duration {
+	if it.back < int64(time.Second) {
+		return 0
+	}
+	return time.Duration(it.back)
+}
+
 // Drops is how many packets were lost in the window so far, of all flows, as the packets
 // that were kept report.
 func (it *Iter) Drops() uint64 { return it.drops }
@@ -272,7 +328,7 @@ func (it *Iter) Next(p *pcap.Packet) error {
 			}
 			if it.pinned = it.s.pin(it.list[0]); !it.pinned {
 				it.gone++
-				it.list = it.list[1:]
+				it.drop()
 				continue
 			}
 			if err := it.begin(nil); err != nil {
@@ -286,6 +342,8 @@ func (it *Iter) Next(p *pcap.Packet) error {
 		case err == nil:
 			it.given++
 			it.flow = it.cursor.Flow()
+			it.back = max(it.back, it.latest-p.Time)
+			it.latest = max(it.latest, p.Time)
 			return nil
 		case errors.Is(err, segment.ErrIndex) && it.open != nil && it.open.idx != nil:
 			it.err = it.begin(err)
@@ -311,16 +369,21 @@ func (it *Iter) begin(misled error) error {
 			it.cursor, err = l.Cursor(it.q)
 			return err
 		}
-		if it.open, err = it.s.read(e); err != nil {
+		if it.open, err = it.load(); err != nil {
 			return err
+		}
+		if it.open == nil {
+			it.cursor = &segment.Cursor{}
+			it.drops += e.header.Drops
+			return nil
 		}
 	} else if err := it.fresh(e, misled); err != nil {
 		return err
 	}
-	it.cursor, err = it.open.index.Cursor(it.open.file, it.q)
+	it.cursor, err = it.open.index.Cursor(it.open, it.q)
 	if errors.Is(err, segment.ErrIndex) && misled == nil {
 		if err = it.fresh(e, err); err == nil {
-			it.cursor, err = it.open.index.Cursor(it.open.file, it.q)
+			it.cursor, err = it.open.index.Cursor(it.open, it.q)
 		}
 	}
 	if err != nil {
@@ -332,6 +395,52 @@ func (it *Iter) begin(misled error) error {
 		}
 	}
 	return nil
+}
+
+// readAhead is how many indexes are read at a time: most of the time that goes into looking
+// for a flow in many segments is waiting for the disk.
+const readAhead = 4
+
+// loading is a segment whose index is being read.
+type loading struct {
+	done chan struct{}
+	read bool    // false: it is gone, or was being written when it was looked at
+	o    *opened // nil if it lacks the flow that is asked for
+	err  error
+}
+
+// load opens the first segment of the list, and begins with those behind.
+func (it *Iter) load() (*opened, error) {
+	for n := len(it.ahead); n < min(readAhead, len(it.list)); n++ {
+		l := &loading{done: make(chan struct{})}
+		it.ahead = append(it.ahead, l)
+		e := it.list[n]
+		if !it.s.pin(e) {
+			close(l.done)
+			continue
+		}
+		go func() {
+			defer close(l.done)
+			defer it.s.unpin(e)
+			if l.read = it.s.liveOf(e) == nil; l.read {
+				l.o, l.err = it.s.read(e, it.Only)
+			}
+		}()
+	}
+	l := it.ahead[0]
+	<-l.done
+	if !l.read {
+		return it.s.read(it.list[0], it.Only)
+	}
+	o := l.o
+	l.o = nil
+	return o, l.err
+}
+
+// discard closes what nobody will read.
+func (l *loading) discard() {
+	<-l.done
+	l.o.close()
 }
 
 func (it *Iter) fresh(e *entry, why error) error {
@@ -353,26 +462,40 @@ func (it *Iter) fresh(e *entry, why error) error {
 
 // leave is done with the first segment of the list.
 func (it *Iter) leave() {
-	if it.open != nil {
-		it.open.close()
-		it.open = nil
-	}
+	it.open.close()
+	it.open = nil
 	it.cursor = nil
 	it.s.unpin(it.list[0])
 	it.pinned = false
+	it.drop()
+}
+
+// drop takes the first segment off the list.
+func (it *Iter) drop() {
+	it.release(1)
+	if len(it.ahead) > 0 {
+		it.ahead[0].discard()
+		it.ahead = it.ahead[1:]
+	}
 	it.list = it.list[1:]
+	if it.holds {
+		it.hold()
+	}
 }
 
 // Close releases the segments. It may be called at any time, and again.
 func (it *Iter) Close() {
-	if it.open != nil {
-		it.open.close()
-		it.open = nil
+	it.open.close()
+	it.open = nil
+	for _, l := range it.ahead {
+		l.discard()
 	}
+	it.ahead = nil
 	if it.pinned {
 		it.s.unpin(it.list[0])
 		it.pinned = false
 	}
+	it.release(it.held)
 	it.list = nil
 	if it.err == nil {
 		it.err = ErrClosed

@@ -23,7 +23,7 @@ func (s *Store) used() int64 {
 // with mu held.
 func (s *Store) take() *entry {
 	for n, e := range s.segments {
-		if e.done && e.pins == 0 {
+		if s.free(e) {
 			s.segments = append(s.segments[:n:n], s.segments[n+1:]...)
 			e.gone = true
 			return e
@@ -81,12 +81,12 @@ func (s *Store) makeRoom() bool {
 // tidy deletes what is too old, and makes room on a disk that fills up.
 func (s *Store) tidy() {
 	if s.o.MaxAge > 0 {
-		limit := s.o.Clock.Now().Add(-s.o.MaxAge).UnixNano()
+		limit := s.o.Clock.Uptime() - s.o.MaxAge
 		var old []*entry
 		s.mu.Lock()
 		for n := 0; n < len(s.segments); {
 			e := s.segments[n]
-			if e.done && e.pins == 0 && e.header.Last < limit {
+			if s.free(e) && e.lastAt < limit {
 				e.gone = true
 				old = append(old, e)
 				s.segments = append(s.segments[:n:n], s.segments[n+1:]...)

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sshark/sshark/pcap/flow"
 	"github.com/sshark/sshark/pcap/segment"
@@ -62,8 +64,24 @@ func (s *Store) recover() error {
 		}
 	}
 	s.seq++
+	s.ages()
 	s.restore()
 	return nil
+}
+
+// ages tells how old the segments are, from the time of their packets. From now on it does not
+// matter what the clock is set to. As segments are in order none is younger than those behind
+// it, whatever the clock said when it was written.
+func (s *Store) ages() {
+	now, up := s.o.Clock.Now().UnixNano(), s.o.Clock.Uptime()
+	last := now
+	for _, e := range slices.Backward(s.segments) {
+		last = min(last, e.header.Last)
+		e.lastAt = up - time.Duration(now-last)
+	}
+	for n := range s.limbo {
+		s.limbo[n].lastAt = up
+	}
 }
 
 // orphan deletes an index whose segment is gone, if it is one.
@@ -174,12 +192,12 @@ func (s *Store) restore() {
 }
 
 func (s *Store) restoreFrom(e *entry) error {
-	r, err := s.read(e)
+	r, err := s.read(e, 0)
 	if err != nil {
 		return err
 	}
 	defer r.close()
-	return r.index.EachFlow(func(i *flow.Info) error {
+	return r.index.EachFlow(math.MinInt64, 0, func(i *flow.Info) error {
 		s.table.Restore(i, i.Iface.Vantage)
 		return nil
 	})

@@ -72,6 +72,7 @@ func traffic(from, n int) []pcap.Packet {
 type manual struct {
 	mu  sync.Mutex
 	now time.Time
+	up  time.Duration
 	c   chan time.Time
 }
 
@@ -85,7 +86,21 @@ func (m *manual) add(d time.Duration) time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.now = m.now.Add(d)
+	m.up += d
 	return m.now
+}
+
+// set sets the clock without that time passes.
+func (m *manual) set(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.now = m.now.Add(d)
+}
+
+func (m *manual) Uptime() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.up
 }
 
 func (m *manual) Tick(time.Duration) (<-chan time.Time, func()) { return m.c, func() {} }
@@ -207,7 +222,7 @@ func (r *rig) flows() map[flow.ID]flow.Info {
 	r.t.Helper()
 	m := map[flow.ID]flow.Info{}
 	last := int64(0)
-	err := r.Flows(context.Background(), 0, 0, func(i *flow.Info) error {
+	err := r.Flows(context.Background(), 0, 0, any1, func(i *flow.Info) error {
 		if _, twice := m[i.ID]; twice || i.First < last {
 			r.t.Fatalf("flow %v: again, or out of order", i.ID)
 		}

@@ -25,6 +25,7 @@ import (
 	"github.com/sshark/sshark/dissect/filter"
 	"github.com/sshark/sshark/sshd/auth"
 	"github.com/sshark/sshark/sshd/doctor"
+	"github.com/sshark/sshark/sshd/snapshots"
 	"github.com/sshark/sshark/worker/query"
 )
 
@@ -43,8 +44,8 @@ type Env struct {
 	Source   query.Source     // who is asked; nil: Open makes it
 	Language *filter.Language // nil: filters are not checked here, and the help names no fields
 
-	// Open reads a capture file: commands then have --pcap FILE. closer ends what it opened.
-	Open func(ctx context.Context, path string) (source query.Source, closer io.Closer, err error)
+	// Open reads capture files: commands then have --pcap FILE. closer ends what it opened.
+	Open func(ctx context.Context, paths []string) (source query.Source, closer io.Closer, err error)
 	// File says that Source is a file: it is read whole where no time is given, and times
 	// that are relative count back from its newest packet.
 	File bool
@@ -68,8 +69,11 @@ type Env struct {
 	// once. nil: there is no cluster.
 	Cluster func() *doctor.Cluster
 
-	// TUI opens the screen at a view ("" is the first) with a filter; nil: there is none.
-	TUI func(ctx context.Context, view, filter string) error
+	// Snapshots are the console's, as this user may use them; nil: there are none.
+	Snapshots *snapshots.Desk
+
+	// TUI opens the screen; nil: there is none.
+	TUI func(ctx context.Context, o Screen) error
 
 	Version string
 	// Raw holds the words as they were typed, quotes included, in step with args; nil: as in args.
@@ -78,6 +82,13 @@ type Env struct {
 	ctx   context.Context // of Run
 	words []string        // of Run, as mended, in step with Raw
 	told  *told           // what standard error was told
+}
+
+// Screen is what is shown first.
+type Screen struct {
+	View     string // "" is the first
+	Filter   string
+	Snapshot string // asked instead of what is kept now, if it is not ""
 }
 
 // told guards standard error and remembers which nodes were named, since a command may have
@@ -251,12 +262,15 @@ func (e *Env) root() *cobra.Command {
 		if c == root && len(e.words) > 0 && !strings.HasPrefix(e.words[0], "-") {
 			return unknown(c, e.words[0])
 		}
-		return usagef("%v; try: help %s", err, c.Name())
+		return usagef("%v; try: help %s", err, words(c))
 	})
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _ = e.printHelp(c) })
-	root.AddCommand(e.calls(), e.flows(), e.pcap(), e.tcpdump(), e.version())
+	root.AddCommand(e.calls(), e.flows(), e.stream(), e.serviceMap(), e.stats(), e.names(), e.pcap(), e.tcpdump(), e.version())
 	if e.Open == nil { // a file has neither
 		root.AddCommand(e.nodes(), e.doctor(), e.whoami())
+	}
+	if e.Snapshots != nil {
+		root.AddCommand(e.snapshot())
 	}
 	if e.TUI != nil {
 		root.AddCommand(e.tui())

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sshark/sshark/sshd/snapshots"
 )
 
 func (e *Env) helpCommand() *cobra.Command {
@@ -45,7 +47,7 @@ func (e *Env) printHelp(c *cobra.Command) error {
 		p("Exit status: 0 all answered, 1 failed, 2 wrong usage or filter, 3 a node is missing, 4 refused, 130 cancelled.\n")
 		return o.spill(true)
 	}
-	p("Usage: %s", c.Use)
+	p("Usage: %s", strings.TrimSuffix(words(c), c.Name())+c.Use)
 	if c.HasAvailableFlags() && !strings.Contains(c.Use, "-") {
 		p(" [FLAGS]")
 	}
@@ -54,6 +56,12 @@ func (e *Env) printHelp(c *cobra.Command) error {
 		p("\nExamples\n")
 		for _, line := range strings.Split(c.Example, "\n") {
 			p("  %s\n", line)
+		}
+	}
+	if c.HasSubCommands() {
+		p("\nCommands\n")
+		for _, sub := range c.Commands() {
+			p("  %-32s %s\n", c.Name()+" "+sub.Use, sub.Short)
 		}
 	}
 	if c.HasAvailableFlags() {
@@ -93,7 +101,7 @@ func (e *Env) helpFields(p func(string, ...any)) {
 
 // Names are the commands of a console, in alphabetical order.
 func Names() []string {
-	e := Env{TUI: func(context.Context, string, string) error { return nil }}
+	e := Env{TUI: func(context.Context, Screen) error { return nil }, Snapshots: &snapshots.Desk{}}
 	names := []string{"help"}
 	for _, c := range e.root().Commands() {
 		names = append(names, c.Name())

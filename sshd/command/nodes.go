@@ -17,6 +17,7 @@ import (
 
 func (e *Env) nodes() *cobra.Command {
 	var l look
+	var snapshot string
 	formats := []string{formatTable, formatWide, formatJSON}
 	c := &cobra.Command{
 		Use:     "nodes",
@@ -27,6 +28,7 @@ func (e *Env) nodes() *cobra.Command {
 	}
 
 	l.declare(c.Flags(), formats...)
+	e.declareSnapshot(c.Flags(), &snapshot)
 	c.RunE = func(*cobra.Command, []string) error {
 		color, err := l.check(e, formats...)
 		if err != nil {
@@ -34,6 +36,13 @@ func (e *Env) nodes() *cobra.Command {
 		}
 		if err := e.allow(auth.See); err != nil {
 			return err
+		}
+		if snapshot != "" {
+			done, err := e.askSnapshot(snapshot)
+			if err != nil {
+				return err
+			}
+			defer done()
 		}
 		if e.Source == nil {
 			return usagef("nodes asks a cluster: ssh console nodes")

@@ -11,11 +11,12 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Formats of calls, flows and nodes.
+// Formats of several commands.
 const (
 	formatTable   = "table"
 	formatWide    = "wide"
 	formatJSON    = "json"
+	formatText    = "text"
 	formatCompact = "compact"
 	formatDict    = "dict"
 )

@@ -1,17 +1,15 @@
 package command
 
 import (
-	"fmt"
 	"io"
 	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
-	"github.com/sshark/sshark/dissect/filter"
-	"github.com/sshark/sshark/pcap"
-	"github.com/sshark/sshark/pcap/pcapng"
 	"github.com/sshark/sshark/sshd/auth"
+	"github.com/sshark/sshark/sshd/export"
 	"github.com/sshark/sshark/worker/query"
 )
 
@@ -35,8 +33,9 @@ pcap --since 1h -c 1000 -s 128 -o pcap > headers.pcap`,
 	}
 	q.declare(e, c)
 	f := c.Flags()
-	f.IntVarP(&d.count, "count", "c", 0, "stop after `N` packets")
-	f.IntVarP(&d.snap, "snapshot-length", "s", 0, "keep the first `N` bytes of each packet, 0: all")
+	d.declare(f)
+	f.BoolVar(&d.options.HeadersOnly, "headers-only", false, "keep headers only, up to that of TCP, UDP, ICMP or SCTP, also in tunnels: nothing of what was said")
+	f.BoolVar(&d.options.FixChecksums, "fix-checksums", false, "complete IPv4, TCP, UDP and ICMPv6 checksums that were left to the network device")
 	f.StringVarP(&d.file, "write", "w", "-", "- (standard output); redirect it to have a file")
 	f.StringVarP(&d.format, "output", "o", formatPcapng, "`FORMAT`: pcapng, pcap (classic, one link type)")
 	c.RunE = func(_ *cobra.Command, args []string) error { return e.runPcap(&q, &d, args) }
@@ -48,12 +47,13 @@ pcap --since 1h -c 1000 -s 128 -o pcap > headers.pcap`,
 func (e *Env) tcpdump() *cobra.Command {
 	var q question
 	var d dump
-	var device string
+	var device, captureFilter string
 	c := &cobra.Command{
-		Use:   "tcpdump -U -i any -w - [FILTER]",
-		Short: "pcap -f, for Wireshark's sshdump",
+		Use:     "tcpdump -U -i any -w - [FILTER]",
+		Aliases: []string{"dumpcap"},
+		Short:   "pcap -f, for Wireshark's sshdump",
 		Long: `An alias of pcap -f that takes the flags that Wireshark's sshdump types. The filter is one of
-this console (help pcap), not one of tcpdump.`,
+this console (help pcap), or a simple one of tcpdump: host, net, port, tcp, udp, and, or, not.`,
 		Example: `tcpdump -U -i any -w - 'dst.port == 443'`,
 	}
 	f := c.Flags()
@@ -69,9 +69,9 @@ this console (help pcap), not one of tcpdump.`,
 	ignored("q", "quiet", "accepted")
 	ignored("P", "pcapng", "accepted: it is pcapng")
 	f.StringVarP(&device, "interface", "i", "any", "any: pods are chosen with the filter")
-	f.IntVarP(&d.count, "count", "c", 0, "stop after `N` packets")
-	f.IntVarP(&d.snap, "snapshot-length", "s", 0, "keep the first `N` bytes of each packet, 0: all")
+	d.declare(f)
 	f.StringVarP(&d.file, "write", "w", "", "-: standard output")
+	f.StringVarP(&captureFilter, "capture-filter", "f", "", "the `FILTER`, as dumpcap has it")
 	d.format = formatPcapng
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		if device != "any" {
@@ -80,70 +80,55 @@ this console (help pcap), not one of tcpdump.`,
 		if d.file == "" {
 			return usagef("tcpdump without -w -: packets are not printed as text here; try: calls, flows")
 		}
+		if captureFilter != "" {
+			args = append(args, captureFilter)
+		}
 		typed := e.filterOf(args)
-		if own, ok := ownTraffic(typed); ok {
-			args = []string{own}
-		} else if e.compile(typed) != nil && tcpdumpWords.MatchString(typed) {
-			e.say("filters here are not those of tcpdump: dst.port == 80 && src.ip == \"10.0.0.1\"; try: help pcap")
+		if e.compile(typed) != nil {
+			own, err := bpf(typed)
+			switch {
+			case err == nil:
+				args = []string{own}
+			case tcpdumpWords.MatchString(typed):
+				return usagef("of tcpdump's filters the simple ones are known here (host, net, port, portrange, tcp, udp, icmp, and, or, not): %w; or one of this console: dst.port == 80 && src.ip == \"10.0.0.1\"; try: help pcap", err)
+			}
 		}
 		return e.runPcap(&q, &d, args)
 	}
 	return c
 }
 
-var (
-	// What sshdump adds to leave out its own connection (Wireshark, extcap/sshdump.c,
-	// interfaces_list_to_filter).
-	sshdumpOwn   = regexp.MustCompile(`^not \(\(host ([^()]+)\) and port ([0-9]+)\)$`)
-	tcpdumpWords = regexp.MustCompile(`\b(and|or|not|host|net|port|portrange|src|dst|tcp|udp|icmp|proto) [a-z0-9(]`)
-)
-
-// ownTraffic turns the one filter that sshdump makes by itself into one of this console.
-func ownTraffic(typed string) (string, bool) {
-	m := sshdumpOwn.FindStringSubmatch(typed)
-	if m == nil {
-		return "", false
-	}
-	var s filter.Shorthand
-	for _, host := range strings.Split(m[1], " or host ") {
-		host, _, _ = strings.Cut(strings.TrimSpace(host), "%") // a zone
-		if s.Add("ip", host, false) != nil {
-			return "", false
-		}
-	}
-	if s.Add("port", m[2], false) != nil {
-		return "", false
-	}
-	return "!(" + s.String() + ")", true
-}
+// tcpdumpWords tells one of tcpdump's filters that failed from one of this console that did.
+var tcpdumpWords = regexp.MustCompile(`\b(and|or|not|host|net|port|portrange|src|dst|tcp|udp|icmp|proto|ether|vlan|greater|less) [a-z0-9(]`)
 
 // dump is where packets go, and how many.
 type dump struct {
-	count, snap  int
+	options      export.Options
 	file, format string
+}
+
+// declare adds the flags that pcap and tcpdump share.
+func (d *dump) declare(f *pflag.FlagSet) {
+	f.IntVarP(&d.options.Count, "count", "c", 0, "stop after `N` packets")
+	f.IntVarP(&d.options.Snap, "snapshot-length", "s", 0, "keep the first `N` bytes of each packet, 0: all")
 }
 
 func (e *Env) runPcap(q *question, d *dump, args []string) error {
 	switch {
-	case d.count < 0:
-		return usagef("-c %d: want a number from 1 on", d.count)
-	case d.snap < 0:
-		return usagef("-s %d: want a number of bytes, or 0 for all", d.snap)
+	case d.options.Count < 0:
+		return usagef("-c %d: want a number from 1 on", d.options.Count)
+	case d.options.Snap < 0:
+		return usagef("-s %d: want a number of bytes, or 0 for all", d.options.Snap)
 	case d.file != "-":
 		return usagef("-w %s: only - (standard output) can be written to; redirect it: … pcap > %s", d.file, d.file)
 	case e.Terminal && !q.print:
 		return usagef("packets are not for a terminal: redirect them (… pcap > file.pcapng) or pipe them (… pcap -f | wireshark -k -i -); with ssh -t, leave out the -t")
 	}
-	w := &packetSink{out: direct{e.Stdout}, snap: d.snap, left: d.count, bounded: d.count > 0}
+	d.options.Application = "sshark " + e.Version
 	switch strings.ReplaceAll(d.format, "-", "") {
 	case formatPcapng:
-		ng, err := pcapng.NewWriter(w.out, pcapng.WriterOptions{Application: "sshark " + e.Version})
-		if err != nil {
-			return err
-		}
-		w.writer, w.names = ng, ng
 	case formatPcap:
-		w.writer = pcapng.NewClassicWriter(w.out)
+		d.options.Classic = true
 	default:
 		return usagef("-o %q: want pcapng or pcap", d.format)
 	}
@@ -152,72 +137,33 @@ func (e *Env) runPcap(q *question, d *dump, args []string) error {
 		return err
 	}
 	defer done()
-	// The header goes out at once: a Wireshark that follows a quiet cluster waits for it. Classic
-	// pcap has to wait for the first packet, which decides its link type.
-	if w.names != nil {
-		if err := w.Flush(); err != nil {
-			return err
-		}
-	}
-	err = e.askBefore(a, func(r *query.Request) (*query.Report, error) { return e.Source.Packets(e.ctx, r, w) })
+	out, err := export.New(direct{e.Stdout}, d.options)
 	if err != nil {
 		return err
 	}
-	r, err := e.Source.Packets(e.ctx, &a.Request, w)
-	return e.concluded(a, r, err, w, "packets")
-}
-
-// packetSink writes what a query finds to standard output.
-type packetSink struct {
-	out    io.Writer
-	writer interface {
-		Write(*pcap.Packet) error
-		Flush() error
-	}
-	names   interface{ Name(pcap.Name) error } // nil: the format has no names
-	snap    int
-	left    int
-	bounded bool
-	n       int
-}
-
-var _ query.PacketSink = (*packetSink)(nil)
-
-func (s *packetSink) Packet(p *pcap.Packet) error {
-	if s.snap > 0 && len(p.Data) > s.snap {
-		cut := *p
-		cut.Data = p.Data[:s.snap]
-		p = &cut
-	}
-	if err := s.writer.Write(p); err != nil {
-		return err
-	}
-	s.n++
-	if s.bounded {
-		if s.left--; s.left == 0 {
-			return query.ErrStop
+	// The header goes out at once: a Wireshark that follows a quiet cluster waits for it. Classic
+	// pcap has to wait for the first packet, which decides its link type.
+	if !d.options.Classic {
+		if err := out.Flush(); err != nil {
+			return err
 		}
 	}
-	return nil
-}
-
-func (s *packetSink) Name(n pcap.Name) error {
-	if s.names == nil {
-		return nil
+	err = e.askBefore(a, func(r *query.Request) (*query.Report, error) { return e.Source.Packets(e.ctx, r, out) })
+	if err != nil {
+		return err
 	}
-	return s.names.Name(n)
+	r, err := e.Source.Packets(e.ctx, &a.Request, out)
+	return e.concluded(a, r, err, &packets{out, r}, "packets")
 }
 
-func (s *packetSink) Flush() error { return s.writer.Flush() }
-
-func (s *packetSink) finish() error {
-	if err := s.writer.Flush(); err != nil {
-		return fmt.Errorf("end the capture: %w", err)
-	}
-	return nil
+// packets prints an export as the other printers print their lines.
+type packets struct {
+	*export.Writer
+	report *query.Report
 }
 
-func (s *packetSink) count() int { return s.n }
+func (p *packets) count() int    { return p.Count() }
+func (p *packets) finish() error { return p.End(p.report) }
 
 // direct is standard output with errors that tell a reader that went away.
 type direct struct{ w io.Writer }

@@ -82,17 +82,50 @@ func TestPcap(t *testing.T) {
 
 // TestSSHDump: what Wireshark types.
 func TestSSHDump(t *testing.T) {
-	const line = `tcpdump -U -i any -w - -c 3 'not ((host 10.0.0.1 or host fe80::1%eth0) and port 22)'`
-	if r := runLine(t, newEnv(&sourcetest.Source{Kept: 8}), line); r.status != 0 || r.stderr != "" {
+	for _, line := range []string{
+		` tcpdump -U -i 'any'  -w - -c 3 ''`,
+		` tcpdump -U -i 'any' -p -w - -c 3 'not ((host 10.0.0.1 or host fe80::1%eth0) and port 22)'`,
+		` tcpdump -U   -w - -c 3 'not port 22'`,
+		` dumpcap -i 'any' -p -w - -c 3 -f 'not port 22'`,
+		` dumpcap -i 'any'  -w - -c 3 -f ''`,
+	} {
+		if r := runLine(t, newEnv(&sourcetest.Source{Kept: 8}), line); r.status != 0 || r.stderr != "" {
+			t.Errorf("%s: %d %s", line, r.status, r.stderr)
+		} else if got, _ := numbers(t, r.out); len(got) != 3 {
+			t.Errorf("%s: %d packets", line, len(got))
+		}
+	}
+	r := runLine(t, newEnv(&sourcetest.Source{Kept: 8}), "tcpdump -U -i any -w - 'src port 80 and host 10.0.0.1'")
+	if r.status != ExitUsage || !strings.Contains(r.stderr, "single packets") {
 		t.Errorf("%d %s", r.status, r.stderr)
 	}
-	got, ok := ownTraffic("not ((host 10.0.0.1 or host fe80::1%eth0) and port 22)")
-	want := `!(((src.ip == "10.0.0.1" || dst.ip == "10.0.0.1") || (src.ip == "fe80::1" || dst.ip == "fe80::1")) && ((src.port == 22) || (dst.port == 22)))`
-	if strip := func(s string) string { return strings.NewReplacer("(", "", ")", "").Replace(s) }; !ok || strip(got) != strip(want) {
-		t.Errorf("%s", got)
+}
+
+// TestBPF: simple filters of tcpdump mean here what they mean there.
+func TestBPF(t *testing.T) {
+	const a, b, p22 = `(src.ip == "10.0.0.1" || dst.ip == "10.0.0.1")`, `(src.ip == "fe80::1" || dst.ip == "fe80::1")`, `((src.port == 22) || (dst.port == 22))`
+	strip := strings.NewReplacer("(", "", ")", "").Replace
+	for text, want := range map[string]string{
+		"not port 22": "!" + p22,
+		"not ((host 10.0.0.1 or host fe80::1%eth0) and port 22)": "!((" + a + "||" + b + ") && " + p22 + ")",
+		"host 10.0.0.1 or fe80::1":                               a + " || " + b,
+		"!(port 22)":                                             "!" + p22,
+		"tcp port 22":                                            "tcp && " + p22,
+		"udp":                                                    "udp",
+		"net 10.0.0.0/8 && not tcp":                              `cidr("10.0.0.0/8").containsIP(src.ip) || cidr("10.0.0.0/8").containsIP(dst.ip) && !tcp`,
+		"portrange 1-5":                                          "src.port >= 1 && src.port <= 5 || dst.port >= 1 && dst.port <= 5",
+		"port 22 or host 10.0.0.1 and udp":                       "((" + p22 + "||" + a + ") && udp)",
+	} {
+		got, err := bpf(text)
+		if blanks := strings.NewReplacer(" ", "").Replace; err != nil || blanks(strip(got)) != blanks(strip(want)) {
+			t.Errorf("%s: %s %v, want %s", text, got, err, want)
+		} else if err := newEnv(&sourcetest.Source{}).compile(got); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
-	r := runLine(t, newEnv(&sourcetest.Source{Kept: 8}), "tcpdump -U -i any -w - 'port 80 and host 10.0.0.1'")
-	if r.status != ExitUsage || !strings.Contains(r.stderr, "not those of tcpdump") || !strings.Contains(r.stderr, "column") {
-		t.Errorf("%d %s", r.status, r.stderr)
+	for _, text := range []string{"", "port", "host", "port ssh", "host web", "net 10", "not", "(port 22", "port 22)", "port 22 and", "src port 80", "tcp[13] = 2", "or", "22", "port )", strings.Repeat("(", 100)} {
+		if got, err := bpf(text); err == nil {
+			t.Errorf("%q is taken for %s", text, got)
+		}
 	}
 }

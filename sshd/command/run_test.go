@@ -108,6 +108,22 @@ func TestGolden(t *testing.T) {
 		{"flows-json", "flows -o json --last 2", 0, false},
 		{"flows-compact", "flows -o compact --last 2", 0, false},
 		{"flows-dict", "flows -o dict --last 1", 0, false},
+		{"stream", "stream 0000000001003", 0, false},
+		{"stream-color", "stream 0000000001003", 80, true},
+		{"stream-server", "stream 0000000001003 --side server", 0, false},
+		{"stream-hex", "stream 0000000001003 -o hex", 0, false},
+		{"stream-raw", "stream 0000000001003 -o raw --side client", 0, false},
+		{"stream-raw-both", "stream 0000000001003 -o raw --side both", 0, false},
+		{"stream-json", "stream 0000000001003 -o json", 0, false},
+		{"stats", "stats", 0, false},
+		{"stats-by", "stats --by dst.service,status_code", 0, false},
+		{"stats-by-80", "stats --by src,path,error --since 2026-01-02", 80, false},
+		{"stats-color", "stats --by status_code", 120, true},
+		{"stats-json", "stats -o json", 0, false},
+		{"stats-by-json", "stats --by status_code,node,src.labels.app,error -o json", 0, false},
+		{"names", "names", 0, false},
+		{"names-wide-160", "names 10.2.0.0/16 -o wide", 160, false},
+		{"names-json", "names -o json 10.2.0.1", 0, false},
 		{"nodes-120", "nodes", 120, false},
 		{"nodes-json", "nodes -o json", 0, false},
 		{"whoami", "whoami", 0, false},
@@ -129,7 +145,7 @@ func TestGolden(t *testing.T) {
 
 func TestTableFitsTerminal(t *testing.T) {
 	for width := 40; width < 200; width += 7 {
-		for _, command := range []string{"calls", "flows", "calls -o wide", "flows -o wide --numeric", "nodes"} {
+		for _, command := range []string{"calls", "flows", "calls -o wide", "flows -o wide --numeric", "nodes", "stats", "stats --by src.pod,summary,dst", "names", "names -o wide"} {
 			e := newEnv(&sourcetest.Source{Kept: 20, Summary: "GET /" + strings.Repeat("漢字", 100)})
 			e.Terminal, e.Width = true, width
 			r := runLine(t, e, command)
@@ -162,6 +178,9 @@ func TestControlCharacters(t *testing.T) {
 func TestExitStatus(t *testing.T) {
 	missing := []query.NodeReport{{Node: "node-a", Oldest: 1, Newest: 2}, {Node: "node-b", Missing: "connection refused"}}
 	kept := func() *sourcetest.Source { return &sourcetest.Source{Kept: 8} }
+	sees := func(e *Env) { // and not what was said
+		e.Scope = scopes(e.User, auth.Rule{Users: []string{"ada"}, Verbs: []auth.Verb{auth.See}, Namespaces: []string{"*"}})
+	}
 	for _, tt := range []struct {
 		name   string
 		line   string
@@ -208,12 +227,35 @@ func TestExitStatus(t *testing.T) {
 		{"pcap to a terminal", "pcap", kept(), func(e *Env) { e.Terminal = true }, 2, []string{"redirect"}},
 		{"pcap to a file", "pcap -w x.pcap", kept(), nil, 2, []string{"redirect it"}},
 		{"pcap as xml", "pcap -o xml", kept(), nil, 2, []string{"pcapng or pcap"}},
+		{"stats by nothing", "stats --by ''", kept(), nil, 2, []string{"want a field"}},
+		{"stats by what there is not", "stats --by protocol,stauts_code", kept(), nil, 2, []string{"--by: line 1, column 10", "did you mean `status_code`?", "\n           ^", "help stats"}},
+		{"stats of what differs", "stats --by time", kept(), nil, 2, []string{"differs from call to call"}},
+		{"stats without an end", "stats -f", kept(), nil, 2, []string{"--follow"}},
+		{"stats of what was said", "stats --by protocol,path", kept(), sees, 4, []string{"--by path", "ada may not see what was said"}},
+		{"stats of who speaks", "stats --by protocol,src.pod,dst,error,node", kept(), sees, 0, nil},
+		{"partial stats", "stats", &sourcetest.Source{Kept: 8, Report: missing}, nil, 3, []string{"node-b did not answer"}},
+		{"stats of nothing", "stats", &sourcetest.Source{}, nil, 0, []string{"no packet is kept yet"}},
+		{"names of no address", "names cart", kept(), nil, 2, []string{`"cart" is no address`, "10.1.0.0/16"}},
+		{"names of two", "names 10.1.0.1 10.1.0.2", kept(), nil, 2, []string{"no address"}},
+		{"names without an end", "names -f", kept(), nil, 2, []string{"--follow"}},
+		{"names refused", "names", kept(), func(e *Env) { e.Scope = scopes(e.User) }, 4, []string{"ada may not see"}},
+		{"partial names", "names", &sourcetest.Source{Kept: 8, Report: missing}, nil, 3, []string{"node-b did not answer"}},
+		{"names of nobody", "names 192.0.2.1", kept(), nil, 0, []string{"none of the 8 flows"}},
+		{"stream without an ID", "stream", kept(), nil, 2, []string{"one ID", "flows -o wide"}},
+		{"stream of no ID", "stream 12", kept(), nil, 2, []string{"13 hexadecimal digits"}},
+		{"stream of nobody", "stream 0000000001fff", kept(), nil, 1, []string{"stream 0000000001fff: no such flow"}},
+		{"stream of a side", "stream 0000000001003 --side left", kept(), nil, 2, []string{"client, server or both"}},
+		{"stream, raw, of both", "stream 0000000001003 -o raw", kept(), nil, 2, []string{"--side client"}},
+		{"stream, raw, to a terminal", "stream 0000000001003 -o raw --side client", kept(), func(e *Env) { e.Terminal = true }, 2, []string{"redirect"}},
+		{"stream, raw, with a gap", "stream 0000000001003 -o raw --side server", kept(), nil, 0, []string{"1 places, 100 bytes", "behind byte 17"}},
+		{"stream refused", "stream 0000000001003", kept(), sees, 4, []string{"may not see what was said"}},
+		{"stream of no file", "stream 0000000001003", kept(), func(e *Env) { e.Source, e.Open = nil, open(nil) }, 2, []string{"--pcap FILE"}},
 		{"tcpdump on a device", "tcpdump -i eth0 -w -", kept(), nil, 2, []string{"any"}},
 		{"tcpdump as text", "tcpdump -i any", kept(), nil, 2, []string{"-w -"}},
 		{"follow a file", "calls -f", kept(), func(e *Env) { e.File = true }, 2, []string{"does not grow"}},
 		{"no file", "calls", kept(), func(e *Env) { e.Source, e.Open = nil, open(nil) }, 2, []string{"--pcap FILE"}},
 		{"bad file", "calls --pcap x", kept(), func(e *Env) { e.Source, e.Open = nil, open(os.ErrNotExist) }, 1, []string{"not exist"}},
-		{"tui without a terminal", "tui", kept(), func(e *Env) { e.TUI = func(context.Context, string, string) error { return nil } }, 2, []string{"ssh -t"}},
+		{"tui without a terminal", "tui", kept(), func(e *Env) { e.TUI = func(context.Context, Screen) error { return nil } }, 2, []string{"ssh -t"}},
 		{"help of nothing", "help nothing", kept(), nil, 2, []string{"no command"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -237,8 +279,8 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
-func open(err error) func(context.Context, string) (query.Source, io.Closer, error) {
-	return func(context.Context, string) (query.Source, io.Closer, error) {
+func open(err error) func(context.Context, []string) (query.Source, io.Closer, error) {
+	return func(context.Context, []string) (query.Source, io.Closer, error) {
 		return &sourcetest.Source{Kept: 8}, nil, err
 	}
 }
@@ -390,10 +432,10 @@ func TestTUI(t *testing.T) {
 		e := newEnv(&sourcetest.Source{})
 		e.Terminal = true
 		called := false
-		e.TUI = func(_ context.Context, view, filter string) error {
-			called = view == tt.view && filter == tt.filter
+		e.TUI = func(_ context.Context, o Screen) error {
+			called = o == Screen{View: tt.view, Filter: tt.filter}
 			if !called {
-				t.Errorf("%s: view %q, filter %q", tt.line, view, filter)
+				t.Errorf("%s: %+v", tt.line, o)
 			}
 			return nil
 		}

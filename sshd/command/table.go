@@ -40,6 +40,7 @@ type table struct {
 	width   int
 	color   bool
 	eager   bool // do not wait for more rows
+	whole   bool // wait for all rows, and take no more room than they need
 	pending [][]cell
 	widths  []int
 }
@@ -50,7 +51,7 @@ const sample = 128
 func (t *table) row(cells ...cell) error {
 	if t.widths == nil {
 		t.pending = append(t.pending, cells)
-		if len(t.pending) < sample && !t.eager {
+		if t.whole || len(t.pending) < sample && !t.eager {
 			return nil
 		}
 		return t.begin()
@@ -124,6 +125,9 @@ func (t *table) squeeze(flexible, rest int) {
 		}
 		t.widths[widest]--
 		rest++
+	}
+	if t.whole {
+		rest = min(rest, t.widths[flexible])
 	}
 	t.widths[flexible] = max(rest, 1)
 }

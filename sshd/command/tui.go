@@ -10,7 +10,8 @@ import (
 
 // tui opens the screen. Its first word is a view unless the words are a filter with it.
 func (e *Env) tui() *cobra.Command {
-	return &cobra.Command{
+	var name string
+	c := &cobra.Command{
 		Use:   "tui [VIEW] [FILTER]",
 		Short: "the screen, at a view and with a filter",
 		Long: `The screen that comes without a command, opened at a view (calls, flows, nodes, …) and with a
@@ -31,15 +32,17 @@ filter. It needs a terminal: ssh -t.`,
 			if err := e.allow(auth.See); err != nil {
 				return err
 			}
-			return e.TUI(e.ctx, view, strings.TrimSpace(filter))
+			return e.TUI(e.ctx, Screen{View: view, Filter: strings.TrimSpace(filter), Snapshot: name})
 		},
 	}
+	e.declareSnapshot(c.Flags(), &name)
+	return c
 }
 
 // isView tells the names of screens, which are no fields of a filter.
 func isView(word string) bool {
 	switch word {
-	case "calls", "flows", "nodes", "map", "packets", "stats", "names", "help":
+	case "calls", "flows", "nodes", "snapshots", "map", "packets", "stats", "names", "help":
 		return true
 	}
 	return false

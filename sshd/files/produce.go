@@ -5,29 +5,23 @@ import (
 	"io"
 	"slices"
 
-	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
-	"github.com/sshark/sshark/pcap/pcapng"
+	writer "github.com/sshark/sshark/sshd/export"
 	"github.com/sshark/sshark/worker/query"
 )
 
 func (t *Tree) producePackets(ctx context.Context, e *export, w io.Writer) (*query.Report, error) {
-	ng, err := pcapng.NewWriter(w, pcapng.WriterOptions{})
+	out, err := writer.New(w, writer.Options{})
 	if err != nil {
 		return nil, err
 	}
 	r := e.request
-	report, err := t.Source.Packets(ctx, &r, packets{ng})
-	if ferr := ng.Flush(); err == nil {
+	report, err := t.Source.Packets(ctx, &r, out)
+	if ferr := out.End(report); err == nil {
 		err = ferr
 	}
 	return report, err
 }
-
-// packets writes what a query finds.
-type packets struct{ *pcapng.Writer }
-
-func (p packets) Packet(k *pcap.Packet) error { return p.Write(k) }
 
 func (t *Tree) produceStream(ctx context.Context, e *export, w io.Writer) (*query.Report, error) {
 	s := &oneSide{w: w}

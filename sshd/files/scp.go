@@ -71,10 +71,10 @@ func (t *Tree) ServeSCP(args []string, conn io.ReadWriter) error {
 	switch {
 	case err != nil:
 		return s.tell(err)
-	case o.to:
-		return s.tell(errors.New("this tree is read only"))
 	case len(paths) == 0:
 		return s.tell(errors.New("no file is named"))
+	case o.to:
+		return s.receive(paths)
 	}
 	if err := s.ack(); err != nil { // the client is ready
 		return err
@@ -212,15 +212,19 @@ func (t *Tree) sized(p string) (File, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	e.closed = true // its window is fixed: both passes find the same packets
-	s, err := t.spool(p+"\x00once", e)
-	if err != nil {
-		return nil, 0, err
-	}
 	done := func(n int64, err error) {
 		if t.Done != nil {
 			t.Done(p, n, err)
 		}
+	}
+	if e.kept != nil {
+		f, err := t.openSnapshot(e.kept, done)
+		return f, e.kept.Size, err
+	}
+	e.closed = true // its window is fixed: both passes find the same packets
+	s, err := t.spool(p+"\x00once", e)
+	if err != nil {
+		return nil, 0, err
 	}
 	if s != nil {
 		t.forget(p + "\x00once")

@@ -29,14 +29,26 @@ type handlers struct{ t *Tree }
 func (h handlers) Fileread(r *sftp.Request) (io.ReaderAt, error) { return h.t.Open(r.Filepath) }
 
 func (h handlers) Filewrite(r *sftp.Request) (io.WriterAt, error) {
-	h.t.say("%s: this tree is read only", r.Filepath)
-	return nil, sftp.ErrSSHFxPermissionDenied
+	u, err := h.t.Put(r.Filepath)
+	if err != nil {
+		h.t.say("%s: %v", r.Filepath, err)
+		return nil, asOS(err)
+	}
+	return u, nil
 }
 
-// Filecmd lets Setstat succeed, which scp -p and sftp's put need, and refuses the rest.
+// Filecmd lets Setstat succeed, which scp -p and sftp's put need, removes snapshots, and refuses
+// the rest.
 func (h handlers) Filecmd(r *sftp.Request) error {
-	if r.Method == "Setstat" {
+	switch r.Method {
+	case "Setstat":
 		return nil
+	case "Remove":
+		err := h.t.Remove(r.Filepath)
+		if err != nil {
+			h.t.say("%s: %v", r.Filepath, err)
+		}
+		return asOS(err)
 	}
 	return sftp.ErrSSHFxPermissionDenied
 }

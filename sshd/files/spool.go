@@ -116,6 +116,9 @@ func (t *Tree) Open(p string) (File, error) {
 			t.Done(p, n, err)
 		}
 	}
+	if e.kept != nil {
+		return t.openSnapshot(e.kept, done)
+	}
 	if e.closed {
 		s, err := t.spool(p, e)
 		if err != nil {

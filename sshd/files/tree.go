@@ -5,6 +5,7 @@
 //	/namespaces/NS/last/5m.pcapng       and /namespaces/NS/pods/POD/last/5m.pcapng
 //	/nodes/NODE/last/5m.pcapng
 //	/streams/ID.pcapng                  ID.client.bin and ID.server.bin where Source has bytes
+//	/snapshots/NAME.tar.gz              where there are snapshots; files can be put and removed there
 //
 // A size that is told is exact, or 0 where it is not known: what is closed (a window in the
 // past, a flow that ended) is written to a spool file first, what is open is made while it is
@@ -29,15 +30,18 @@ import (
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap/flow"
 	"github.com/sshark/sshark/sshd/command"
+	"github.com/sshark/sshark/sshd/snapshots"
 	"github.com/sshark/sshark/worker/query"
 )
 
 // Options of a Tree.
 type Options struct {
-	Source   query.Source
-	Now      func() time.Time
-	Spool    string // folder of the spool files, "": the system's
-	SpoolMax int64  // bytes of all spool files of a session together, 0: 256 MiB
+	Source query.Source
+	// Snapshots are those that the user may use; nil: there are none.
+	Snapshots *snapshots.Desk
+	Now       func() time.Time
+	Spool     string // folder of the spool files, "": the system's
+	SpoolMax  int64  // bytes of all spool files of a session together, 0: 256 MiB
 	// Say takes what the user must know about an export, one line each; nil: nobody.
 	Say func(line string)
 	// Done is called once for each file that was opened, at its end; nil: nobody.
@@ -124,6 +128,7 @@ type export struct {
 	side    string // of a stream: "" for packets, else client or server
 	closed  bool   // nothing can be added to it any more
 	mod     time.Time
+	kept    *snapshots.Info // a snapshot instead
 }
 
 var lasts = []string{"1m", "5m", "15m", "1h"}
@@ -196,6 +201,8 @@ func (t *Tree) find(p string) (*export, error) {
 		}
 	case "namespaces":
 		return t.namespace(rest, missing)
+	case snapshotsDir:
+		return t.snapshot(rest, missing)
 	}
 	return nil, missing
 }
@@ -356,6 +363,9 @@ func (t *Tree) Stat(p string) (fs.FileInfo, error) {
 		return info{name: path.Base(p), dir: true, mod: t.Now()}, nil
 	}
 	i := info{name: path.Base(p), mod: e.mod}
+	if e.kept != nil {
+		i.size = e.kept.Size
+	}
 	if e.closed {
 		s, err := t.spool(p, e)
 		if err != nil {
@@ -388,13 +398,19 @@ func (t *Tree) List(p string) ([]fs.FileInfo, error) {
 	part := strings.Split(p[1:], "/")
 	switch {
 	case p == "/":
-		dir("between", "last", "namespaces", "nodes", "streams")
+		dir("between", "last", "namespaces", "nodes")
+		if t.Snapshots != nil {
+			dir(snapshotsDir)
+		}
+		dir("streams")
 	case path.Base(p) == "last":
 		for _, l := range lasts {
 			out = append(out, info{name: l + ".pcapng", mod: now})
 		}
 	case p == "/streams":
 		return t.listStreams()
+	case part[0] == snapshotsDir:
+		return t.listSnapshots()
 	case p == "/nodes":
 		dir(t.nodeNames()...)
 	case p == "/namespaces":

@@ -50,6 +50,15 @@ func New(members func() []Member, timeout time.Duration) *Fleet {
 	return &Fleet{members: members, timeout: timeout}
 }
 
+// of are the members that a request asks.
+func (f *Fleet) of(r *query.Request) []Member {
+	members := f.members()
+	if r.Node == "" {
+		return members
+	}
+	return slices.DeleteFunc(slices.Clone(members), func(m Member) bool { return m.Name != r.Node })
+}
+
 // Calls implements query.Source.
 func (f *Fleet) Calls(ctx context.Context, r *query.Request, each func(*dissect.Call) error) (*query.Report, error) {
 	return query.CallsOnce(ctx, r, each, f.calls)
@@ -110,7 +119,7 @@ func (c *counted) Packet(p *pcap.Packet) error {
 // Packets implements query.Source.
 func (f *Fleet) Packets(ctx context.Context, r *query.Request, out query.PacketSink) (*query.Report, error) {
 	// What one node says needs no merging, and its packets no copies.
-	if members := f.members(); len(members) == 1 && r.Last == 0 && (!r.Follow || f.changed == nil) {
+	if members := f.of(r); len(members) == 1 && r.Last == 0 && (!r.Follow || f.changed == nil) {
 		sink := counted{PacketSink: out}
 		report, err := members[0].Source.Packets(ctx, r, &sink)
 		if errors.Is(err, ErrUnreachable) {
@@ -163,7 +172,7 @@ func (c *claim) Gap(d flow.Dir, n, at int64) error {
 // Stream implements query.Source. A flow is one node's: all are asked at once, and as soon as
 // one has it the others are left alone.
 func (f *Fleet) Stream(ctx context.Context, r *query.Request, out query.StreamSink) (*query.Report, error) {
-	members := f.members()
+	members := f.of(r)
 	answers := make([]answer[struct{}], len(members))
 	cancels := make([]context.CancelFunc, len(members))
 	contexts := make([]context.Context, len(members))

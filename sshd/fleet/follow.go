@@ -91,7 +91,7 @@ func (f *following[T]) watch(ctx context.Context) {
 		if f.fleet.changed != nil {
 			changed = f.fleet.changed() // before the members: a change in between is seen
 		}
-		f.update(ctx, f.fleet.members())
+		f.update(ctx, f.fleet.of(f.request))
 		if changed == nil {
 			return
 		}

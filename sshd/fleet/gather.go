@@ -16,8 +16,10 @@ import (
 // comes), cuts it to the newest or oldest, and reports.
 func gather[T any](ctx context.Context, f *Fleet, r *query.Request, question question[T],
 	time func(*T) int64, each func(T) error) (*query.Report, error) {
-	members := f.members()
+	members := f.of(r)
 	switch {
+	case len(members) == 0 && r.Node != "":
+		return absent(r.Node, nil, unreachable("no such worker is known any more"), false), nil
 	case len(members) == 0:
 		return &query.Report{}, ErrNoWorkers
 	case r.Follow:

@@ -265,8 +265,11 @@ func (s *Source) Nodes(context.Context) ([]query.Node, *query.Report, error) {
 	return []query.Node{n}, s.report(0), s.Err
 }
 
-// Stream implements query.Source: each flow has the same bytes, with a gap in them.
-func (s *Source) Stream(_ context.Context, _ *query.Request, out query.StreamSink) (*query.Report, error) {
+// Stream implements query.Source: each flow that is kept has the same bytes, with a gap in them.
+func (s *Source) Stream(_ context.Context, r *query.Request, out query.StreamSink) (*query.Report, error) {
+	if n := int64(r.Stream) - 0x1000; n < 0 || n >= int64(s.Kept) {
+		return s.report(0), fmt.Errorf("stream %s: %w", r.Stream, query.ErrNoSuchFlow)
+	}
 	for _, step := range []func() error{
 		func() error { return out.Data(0, []byte("GET / HTTP/1.1\r\n"), 1) },
 		func() error { return out.Data(1, []byte("HTTP/1.1 200 OK\r\n"), 2) },

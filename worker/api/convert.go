@@ -21,14 +21,14 @@ import (
 // FromRequest makes the message of a request.
 func FromRequest(r *query.Request) *Request {
 	return &Request{Since: r.Since, Until: r.Until, Filter: r.Filter, First: uint32(r.First), Last: uint32(r.Last),
-		Follow: r.Follow, Vantage: uint32(r.Vantage), Bodies: uint32(r.Bodies), Stream: uint64(r.Stream),
+		Follow: r.Follow, Vantage: uint32(r.Vantage), Bodies: uint32(r.Bodies), Stream: uint64(r.Stream), Hold: r.Hold,
 		Access: &Access{Limited: r.Access.Limited, Namespaces: r.Access.Namespaces, Metadata: r.Access.Metadata, Payload: r.Access.Payload}}
 }
 
 // ToRequest is the request of a message.
 func ToRequest(m *Request) *query.Request {
 	return &query.Request{Since: m.Since, Until: m.Until, Filter: m.Filter, First: int(m.First), Last: int(m.Last),
-		Follow: m.Follow, Vantage: query.Vantage(m.Vantage), Bodies: int(m.Bodies), Stream: flow.ID(m.Stream),
+		Follow: m.Follow, Vantage: query.Vantage(m.Vantage), Bodies: int(m.Bodies), Stream: flow.ID(m.Stream), Hold: m.Hold,
 		Access: query.Access{Limited: m.GetAccess().GetLimited(), Namespaces: m.GetAccess().GetNamespaces(), Metadata: m.GetAccess().GetMetadata(), Payload: m.GetAccess().GetPayload()}}
 }
 
@@ -202,7 +202,7 @@ func FromReport(r *query.Report) *Report {
 	for i := range r.Nodes {
 		n := &r.Nodes[i]
 		m.Nodes = append(m.Nodes, &NodeReport{Node: n.Node, Missing: n.Missing, Oldest: n.Oldest, Newest: n.Newest,
-			Matched: n.Matched, More: n.More, Dropped: n.Dropped, Lagged: n.Lagged, Notes: n.Notes})
+			Matched: n.Matched, More: n.More, Dropped: n.Dropped, Lagged: n.Lagged, Gone: uint32(n.Gone), Notes: n.Notes})
 	}
 	return m
 }
@@ -212,7 +212,7 @@ func ToReport(m *Report) *query.Report {
 	r := &query.Report{}
 	for _, n := range m.GetNodes() {
 		r.Nodes = append(r.Nodes, query.NodeReport{Node: n.Node, Missing: n.Missing, Oldest: n.Oldest, Newest: n.Newest,
-			Matched: n.Matched, More: n.More, Dropped: n.Dropped, Lagged: n.Lagged, Notes: n.Notes})
+			Matched: n.Matched, More: n.More, Dropped: n.Dropped, Lagged: n.Lagged, Gone: int(n.Gone), Notes: n.Notes})
 	}
 	return r
 }

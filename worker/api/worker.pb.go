@@ -37,6 +37,7 @@ type Request struct {
 	Bodies        uint32                 `protobuf:"varint,8,opt,name=bodies,proto3" json:"bodies,omitempty"` // bytes
 	Stream        uint64                 `protobuf:"varint,9,opt,name=stream,proto3" json:"stream,omitempty"`
 	Access        *Access                `protobuf:"bytes,10,opt,name=access,proto3" json:"access,omitempty"` // none: everything
+	Hold          bool                   `protobuf:"varint,11,opt,name=hold,proto3" json:"hold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -139,6 +140,13 @@ func (x *Request) GetAccess() *Access {
 		return x.Access
 	}
 	return nil
+}
+
+func (x *Request) GetHold() bool {
+	if x != nil {
+		return x.Hold
+	}
+	return false
 }
 
 // Access is worker/query.Access.
@@ -1227,6 +1235,7 @@ type NodeReport struct {
 	Lagged        uint64                 `protobuf:"varint,7,opt,name=lagged,proto3" json:"lagged,omitempty"`
 	Notes         []string               `protobuf:"bytes,8,rep,name=notes,proto3" json:"notes,omitempty"`
 	More          bool                   `protobuf:"varint,9,opt,name=more,proto3" json:"more,omitempty"`
+	Gone          uint32                 `protobuf:"varint,10,opt,name=gone,proto3" json:"gone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1322,6 +1331,13 @@ func (x *NodeReport) GetMore() bool {
 		return x.More
 	}
 	return false
+}
+
+func (x *NodeReport) GetGone() uint32 {
+	if x != nil {
+		return x.Gone
+	}
+	return 0
 }
 
 type Report struct {
@@ -2131,7 +2147,7 @@ var File_worker_proto protoreflect.FileDescriptor
 
 const file_worker_proto_rawDesc = "" +
 	"\n" +
-	"\fworker.proto\x12\x10sshark.worker.v1\"\x8b\x02\n" +
+	"\fworker.proto\x12\x10sshark.worker.v1\"\x9f\x02\n" +
 	"\aRequest\x12\x14\n" +
 	"\x05since\x18\x01 \x01(\x10R\x05since\x12\x14\n" +
 	"\x05until\x18\x02 \x01(\x10R\x05until\x12\x16\n" +
@@ -2143,7 +2159,8 @@ const file_worker_proto_rawDesc = "" +
 	"\x06bodies\x18\b \x01(\rR\x06bodies\x12\x16\n" +
 	"\x06stream\x18\t \x01(\x04R\x06stream\x120\n" +
 	"\x06access\x18\n" +
-	" \x01(\v2\x18.sshark.worker.v1.AccessR\x06access\"x\n" +
+	" \x01(\v2\x18.sshark.worker.v1.AccessR\x06access\x12\x12\n" +
+	"\x04hold\x18\v \x01(\bR\x04hold\"x\n" +
 	"\x06Access\x12\x18\n" +
 	"\alimited\x18\x01 \x01(\bR\alimited\x12\x1e\n" +
 	"\n" +
@@ -2256,7 +2273,7 @@ const file_worker_proto_rawDesc = "" +
 	"\x03gap\x18\x04 \x01(\x03R\x03gap\"p\n" +
 	"\vStreamReply\x12/\n" +
 	"\x06pieces\x18\x01 \x03(\v2\x17.sshark.worker.v1.PieceR\x06pieces\x120\n" +
-	"\x06report\x18\x02 \x01(\v2\x18.sshark.worker.v1.ReportR\x06report\"\xe0\x01\n" +
+	"\x06report\x18\x02 \x01(\v2\x18.sshark.worker.v1.ReportR\x06report\"\xf4\x01\n" +
 	"\n" +
 	"NodeReport\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x18\n" +
@@ -2267,7 +2284,9 @@ const file_worker_proto_rawDesc = "" +
 	"\adropped\x18\x06 \x01(\x04R\adropped\x12\x16\n" +
 	"\x06lagged\x18\a \x01(\x04R\x06lagged\x12\x14\n" +
 	"\x05notes\x18\b \x03(\tR\x05notes\x12\x12\n" +
-	"\x04more\x18\t \x01(\bR\x04more\"<\n" +
+	"\x04more\x18\t \x01(\bR\x04more\x12\x12\n" +
+	"\x04gone\x18\n" +
+	" \x01(\rR\x04gone\"<\n" +
 	"\x06Report\x122\n" +
 	"\x05nodes\x18\x01 \x03(\v2\x1c.sshark.worker.v1.NodeReportR\x05nodes\"\x0e\n" +
 	"\fNodesRequest\"\x7f\n" +

@@ -4,205 +4,89 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/dissect/filter"
+	"github.com/sshark/sshark/dissect/keylog"
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
-	"github.com/sshark/sshark/pcap/pcapng"
 	"github.com/sshark/sshark/servicemap/identity"
 )
 
 // tail is how long behind the window packets are read, for the answers to its last requests.
 const tail = 30 * time.Second
 
-// File is a capture file as a Source. It is read anew for each question, from its beginning,
-// so that flows have the same IDs in every answer. What can be read only once, a pipe, is
-// copied to a temporary file first.
+// File is a capture as a Source: one file, or several at once as one sequence of packets in the
+// order of time, with their interfaces kept apart. It is read anew for each question, from its
+// beginning, so that flows have the same IDs in every answer. What can be read only once, a
+// pipe, is copied to a temporary folder first, and so is what an archive holds.
 type File struct {
-	path      string // as it was given
-	copy      string // of a pipe, "" if path can be read again
+	parts     []part // at least one
+	names     []nameAt
+	problems  []NodeReport // of archives
+	temp      string       // the folder of copies, "" if there are none
+	stdin     bool         // standard input was taken
 	protocols []*dissect.Protocol
 	language  *filter.Language
+	secrets   *keylog.Store
+	lookAhead int64 // bytes
+
+	mu       sync.Mutex
+	settled  bool     // the places of parts are known
+	unlocked bool     // the secrets of parts are
+	notes    []string // what the asker must know of the parts
 }
 
-// OpenFile makes sure that path is a capture. The language must be that of the protocols.
-// "-" is standard input. Close removes the copy of a pipe.
+// OpenFile is OpenFiles of one.
 func OpenFile(path string, protocols []*dissect.Protocol, language *filter.Language) (*File, error) {
-	f := &File{path: path, protocols: protocols, language: language}
-	in := os.Stdin
-	if path != "-" {
-		var err error
-		if in, err = os.Open(path); err != nil {
-			return nil, err
+	return OpenFiles([]string{path}, protocols, language)
+}
+
+// OpenFiles makes sure that all paths are captures: pcap or pcapng, plain or compressed with gzip
+// or zstd, or tar files of such. "-" is standard input; a path that is no file's may be a
+// pattern (package filepath). The language must be that of the protocols. Close removes the
+// copies.
+func OpenFiles(paths []string, protocols []*dissect.Protocol, language *filter.Language) (*File, error) {
+	f := &File{protocols: protocols, language: language, secrets: keylog.New(), lookAhead: lookAhead}
+	for _, p := range paths {
+		if err := f.add(p); err != nil {
+			return nil, errors.Join(err, f.Close())
 		}
-		defer in.Close()
 	}
-	if st, err := in.Stat(); err != nil || !st.Mode().IsRegular() || path == "-" {
-		if f.copy, err = spool(in); err != nil {
-			return nil, fmt.Errorf("copy %s: %w", path, err)
-		}
+	if len(f.parts) == 0 {
+		return nil, errors.New("open captures: no file was named")
 	}
-	again, err := f.open()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	defer again.Close()
-	if _, err := pcapng.NewReader(again, pcapng.ReaderOptions{}); err != nil {
-		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), f.Close())
-	}
+	f.name()
 	return f, nil
 }
 
-// spool copies what can be read once to a temporary file.
-func spool(in io.Reader) (path string, err error) {
-	out, err := os.CreateTemp("", "sshark-*.pcap")
-	if err != nil {
-		return "", err
+// Name is what to call the file: its name, or how many captures it is.
+func (f *File) Name() string {
+	if len(f.parts) == 1 {
+		return f.parts[0].label
 	}
-	_, err = io.Copy(out, in)
-	if err = errors.Join(err, out.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(out.Name()))
-	}
-	return out.Name(), nil
+	return fmt.Sprintf("%d captures", len(f.parts))
 }
 
-// Close removes what OpenFile made.
+// Close removes what OpenFiles made.
 func (f *File) Close() error {
-	if f.copy == "" {
+	if f.temp == "" {
 		return nil
 	}
-	return os.Remove(f.copy)
+	return os.RemoveAll(f.temp)
 }
 
-func (f *File) open() (*os.File, error) {
-	if f.copy != "" {
-		return os.Open(f.copy)
-	}
-	return os.Open(f.path)
-}
-
-// pass is one reading of the file.
-type pass struct {
-	file   *File
-	names  *identity.Table
-	report NodeReport
-	skip   map[pcap.LinkType]uint64 // packets that cannot be dissected
-	learn  *learner
-}
-
-func (f *File) pass() *pass {
-	names := identity.New()
-	return &pass{file: f, names: names, report: NodeReport{Node: filepath.Base(f.path)}, skip: map[pcap.LinkType]uint64{}, learn: newLearner(names)}
-}
-
-// read visits all packets and names. What is wrong with the file goes into the report.
-func (p *pass) read(ctx context.Context, name func(pcap.Name) error, visit func(*pcap.Packet) error) error {
-	in, err := p.file.open()
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	p.learn.next = name
-	rd, err := pcapng.NewReader(in, pcapng.ReaderOptions{OnName: p.learn.name})
-	if err != nil {
-		return fmt.Errorf("read %s: %w", p.file.path, err)
-	}
-	var packet pcap.Packet
-	for n := 0; ; n++ {
-		if n&1023 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		err := rd.Next(&packet)
-		var corrupt *pcapng.CorruptError
-		switch {
-		case errors.Is(err, io.EOF):
-			return p.done()
-		case errors.As(err, &corrupt):
-			p.report.Missing = fmt.Sprintf("the file is damaged %v; what comes before is complete", err)
-			return p.done()
-		case err != nil:
-			return fmt.Errorf("read %s: %w", p.file.path, err)
-		case p.learn.err != nil:
-			return p.learn.err
-		}
-		p.learn.packet(&packet)
-		p.seen(&packet)
-		if err := visit(&packet); err != nil {
-			return err
-		}
-	}
-}
-
-func (p *pass) done() error {
-	for link, n := range p.skip {
-		p.report.Notes = append(p.report.Notes, fmt.Sprintf("%d packets have link type %d, which is not dissected", n, link))
-	}
-	slices.Sort(p.report.Notes)
-	return nil
-}
-
-func (p *pass) seen(packet *pcap.Packet) {
-	r := &p.report
-	if r.Oldest == 0 || packet.Time < r.Oldest {
-		r.Oldest = packet.Time
-	}
-	r.Newest = max(r.Newest, packet.Time)
-	r.Dropped += packet.Drops
-	if !packet.Iface.Link.Known() {
-		p.skip[packet.Iface.Link]++
-	}
-}
-
-// dissection prepares a run over the file.
-func (p *pass) dissection(r *Request) (*dissection, error) {
-	f, err := p.file.language.Compile(r.Filter)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.Access.check(f); err != nil {
-		return nil, err
-	}
-	return newDissection(r, f, p.file.protocols, p.names.Resolve), nil
-}
-
-func (p *pass) input(r *Request) input {
-	stop := end(r)
-	if stop < 1<<62 {
-		stop += int64(tail)
-	}
-	return func(ctx context.Context, e *dissect.Engine) error {
-		err := p.read(ctx, nil, func(packet *pcap.Packet) error {
-			if packet.Time < stop {
-				e.Packet(packet, 0, flow.UnknownOpener)
-			}
-			return nil
-		})
-		p.report.Notes = append(p.report.Notes, engineNotes(e)...)
-		return err
-	}
-}
-
-// engineNotes is what an asker must know of a dissection.
-func engineNotes(e *dissect.Engine) (notes []string) {
-	if n := e.Incomplete(); n > 0 {
-		notes = append(notes, fmt.Sprintf("%d fragmented packets are incomplete", n))
-	}
-	if n := e.Faults(); n > 0 {
-		notes = append(notes, fmt.Sprintf("%d flows were given up because of a fault in a parser: please report it", n))
-	}
-	return notes
-}
-
-func (p *pass) reported(matched uint64) *Report {
-	p.report.Matched = matched
-	return &Report{Nodes: []NodeReport{p.report}}
+// told is what the asker must know of the parts.
+func (f *File) told() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.notes)
 }
 
 // Calls implements Source.
@@ -244,6 +128,9 @@ func (f *File) Packets(ctx context.Context, r *Request, out PacketSink) (*Report
 	if err != nil {
 		return p.reported(0), err
 	}
+	if keeper, ok := out.(SecretSink); ok && !r.Access.Limited && !r.Access.Metadata {
+		p.secrets = keeper.Secrets
+	}
 	tracker := flow.NewTracker[bool](trackedFlows, nil)
 	var h flow.Header
 	out, name := r.Access.guarded(out, func(end netip.AddrPort, at int64) identity.Owner { return OwnerAt(end, at, p.names) })
@@ -281,45 +168,41 @@ func (f *File) wanted(ctx context.Context, r *Request) (map[flow.ID]bool, error)
 	return d.matching(ctx, p.input(q))
 }
 
-// Nodes implements Source.
+// Nodes implements Source: each part is a node.
 func (f *File) Nodes(ctx context.Context) ([]Node, *Report, error) {
 	p := f.pass()
-	n := Node{Name: filepath.Base(f.path), State: "reading", Time: time.Now().UnixNano(), Segments: 1}
-	pods := map[string]*PodState{}
-	err := p.read(ctx, nil, func(packet *pcap.Packet) error {
-		n.Stats.Seen += 1 + packet.Drops
-		n.Stats.Stored++
-		n.Stats.Dropped += packet.Drops
-		n.Stats.Bytes += uint64(len(packet.Data))
-		return nil
-	})
-	for i := range p.learn.seen {
-		if i.Pod.Name == "" {
-			continue
-		}
-		s := pods[i.Pod.String()]
-		if s == nil {
-			s = &PodState{Pod: i.Pod}
-			pods[i.Pod.String()] = s
-		}
-		s.Interfaces = append(s.Interfaces, i.Name)
-		slices.Sort(s.Interfaces)
+	nodes := make([]Node, len(f.parts))
+	pods := make([]map[string]*PodState, len(f.parts))
+	for i := range nodes {
+		size := uint64(f.parts[i].size)
+		nodes[i] = Node{Name: f.parts[i].label, State: "reading", Time: time.Now().UnixNano(), Segments: 1, StoreUsed: size, StoreLimit: size}
+		pods[i] = map[string]*PodState{}
 	}
-	for _, s := range pods {
-		n.Pods = append(n.Pods, *s)
-	}
-	slices.SortFunc(n.Pods, func(a, b PodState) int {
-		if a.Pod.String() < b.Pod.String() {
-			return -1
-		}
-		return 1
-	})
-	n.Oldest, n.Newest, n.Problem = p.report.Oldest, p.report.Newest, p.report.Missing
-	if in, openErr := f.open(); openErr == nil {
-		defer in.Close()
-		if st, statErr := in.Stat(); statErr == nil {
-			n.StoreUsed, n.StoreLimit = uint64(st.Size()), uint64(st.Size())
+	p.each = func(n int, packet *pcap.Packet, fresh bool) {
+		s := &nodes[n].Stats
+		s.Seen += 1 + packet.Drops
+		s.Stored++
+		s.Dropped += packet.Drops
+		s.Bytes += uint64(len(packet.Data))
+		if i := packet.Iface; fresh && i.Pod.Name != "" {
+			state := pods[n][i.Pod.String()]
+			if state == nil {
+				state = &PodState{Pod: i.Pod}
+				pods[n][i.Pod.String()] = state
+			}
+			if !slices.Contains(state.Interfaces, i.Name) {
+				state.Interfaces = append(state.Interfaces, i.Name)
+				slices.Sort(state.Interfaces)
+			}
 		}
 	}
-	return []Node{n}, p.reported(0), err
+	err := p.read(ctx, nil, func(*pcap.Packet) error { return nil })
+	for n := range nodes {
+		for _, pod := range slices.Sorted(maps.Keys(pods[n])) {
+			nodes[n].Pods = append(nodes[n].Pods, *pods[n][pod])
+		}
+		r := &p.reports[n]
+		nodes[n].Oldest, nodes[n].Newest, nodes[n].Problem = r.Oldest, r.Newest, r.Missing
+	}
+	return nodes, p.reported(0), err
 }

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -127,17 +128,22 @@ func (j *joining[T]) count(r *Report) {
 	for i := range r.Nodes {
 		matched += r.Nodes[i].Matched
 	}
+	rest := maps.Clone(j.merged)
+	less := func(n *NodeReport, by uint64) (left uint64) {
+		by, left = min(by, n.Matched), by-min(by, n.Matched)
+		n.Matched -= by
+		return left
+	}
 	for i := range r.Nodes {
 		n := &r.Nodes[i]
-		less := j.merged[n.Node]
-		if len(r.Nodes) == 1 {
-			for _, less = range j.merged { // a file's name is no node's
-				n.Matched -= min(less, n.Matched)
-			}
-			less = 0
-		}
-		n.Matched -= min(less, n.Matched)
+		less(n, rest[n.Node])
+		delete(rest, n.Node)
 		n.Most = j.sighted && matched > uint64(j.taken)
+	}
+	for _, by := range rest { // a file's name is no node's
+		for i := range r.Nodes {
+			by = less(&r.Nodes[i], by)
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func (q *reading) wanted(ctx context.Context) (func(*pcap.Packet, flow.ID, flow.
 		return func(*pcap.Packet, flow.ID, flow.Opener) bool { return true }, nil
 	case needsDissection(q.filter):
 		all := r.uncut()
-		ids, err := q.dissection(all).matching(ctx, q.input(all))
+		ids, err := q.dissection(all).matching(ctx, q.input(all, true))
 		return func(_ *pcap.Packet, id flow.ID, _ flow.Opener) bool { return ids[id] }, err
 	}
 	known := map[flow.ID]bool{}

@@ -31,6 +31,10 @@ type Request struct {
 	Bodies int
 	// Stream asks for the calls or packets of this flow only; 0: all.
 	Stream flow.ID
+	Node   string // ask this node alone; "": all
+	// Hold asks for packets that must be complete: what the answer needs is kept until it was
+	// read, as far as the quota lets it. What had to go all the same is in NodeReport.Gone.
+	Hold   bool
 	Access Access
 	// Notice, if set, is told while the query runs when a node goes missing (Missing says why)
 	// and when it begins to answer, also again. It is called by one goroutine at a time.
@@ -103,6 +107,14 @@ type PacketSink interface {
 	Flush() error
 }
 
+// SecretSink is a PacketSink that also takes what a file holds for the packets to be decrypted
+// with; kind and data are those of a pcapng Decryption Secrets Block. Only who may see all is
+// told.
+type SecretSink interface {
+	PacketSink
+	Secrets(kind uint32, data []byte) error
+}
+
 // Report says how an answer came about, so that nothing is silently missing.
 type Report struct {
 	Nodes []NodeReport
@@ -124,6 +136,7 @@ type NodeReport struct {
 	Most    bool
 	Dropped uint64   // packets lost in the window, as far as the node can tell
 	Lagged  uint64   // packets that a follower was too slow to see
+	Gone    int      // segments of the window that went while it was read: the answer lacks them
 	Notes   []string // other things that the asker must know: a damaged segment, a truncated file
 }
 

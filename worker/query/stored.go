@@ -41,6 +41,7 @@ type StoredOptions struct {
 type Stored struct {
 	o       StoredOptions
 	queries atomic.Int64 // being answered
+	kinds   kinds        // of long connections
 }
 
 // NewStored makes the source of a node. The store stays the caller's.
@@ -64,6 +65,7 @@ type reading struct {
 	opener  map[flow.ID]flow.Opener
 	dropped uint64
 	lagged  uint64
+	gone    int
 	notes   []string
 }
 
@@ -103,6 +105,9 @@ func (q *reading) resolve(a netip.AddrPort, at int64) *dissect.Identity {
 
 // match prunes flows by their ends, before any of their packets is read.
 func (q *reading) match(i *flow.Info) bool {
+	if only := q.filter.Stream(); q.filter.RulesOut(&i.Key) || only != 0 && i.ID != only {
+		return false
+	}
 	if q.r.Stream != 0 {
 		if i.ID != q.r.Stream {
 			return false
@@ -121,6 +126,14 @@ func (q *reading) match(i *flow.Info) bool {
 	return true
 }
 
+// only is the only flow that match chooses, 0: there may be others.
+func (q *reading) only() flow.ID {
+	if q.r.Stream != 0 {
+		return q.r.Stream
+	}
+	return q.filter.Stream()
+}
+
 // mayMatch judges by the names that are known so far. What has no ends is judged by its packets.
 func (q *reading) mayMatch(i *flow.Info) bool {
 	f := q.ends.Of(i)
@@ -137,7 +150,8 @@ type hints struct {
 	names  map[netip.Addr]identity.Owner // from name records
 	owners map[netip.Addr]identity.Owner // from interfaces: less is known of these
 	many   map[netip.Addr]bool
-	pods   map[string]pcap.Pod // by UID; the reader's alone
+	pods   map[string]pcap.Pod // by UID; this and seen are the reader's alone
+	seen   map[*pcap.Interface]bool
 }
 
 // pod says who a pod is by its UID.
@@ -153,15 +167,16 @@ func (q *reading) pod(uid string) (pcap.Pod, bool) {
 
 func newHints(live *identity.Table) *hints {
 	return &hints{live: live, names: map[netip.Addr]identity.Owner{}, owners: map[netip.Addr]identity.Owner{}, many: map[netip.Addr]bool{},
-		pods: map[string]pcap.Pod{}}
+		pods: map[string]pcap.Pod{}, seen: map[*pcap.Interface]bool{}}
 }
 
 func (h *hints) known(n pcap.Name) { h.add(h.names, n.Addr, identity.Decode(n.Names)) }
 
 func (h *hints) present(i *pcap.Interface) {
-	if i.Pod.Name == "" {
+	if i.Pod.Name == "" || h.seen[i] { // most segments have the same
 		return
 	}
+	h.seen[i] = true
 	if i.Pod.UID != "" {
 		h.pods[i.Pod.UID] = i.Pod
 	}
@@ -224,9 +239,18 @@ func (h *hints) ambiguous(i *flow.Info) bool {
 }
 
 // input feeds an engine with what is kept of a window, and then, for a follower, with what
-// comes in.
-func (q *reading) input(r *Request) input {
+// comes in; if whole, also with what long connections said before that calls depend on.
+func (q *reading) input(r *Request, whole bool) input {
 	return func(ctx context.Context, e *dissect.Engine) error {
+		if whole {
+			until := r.Until
+			if until != 0 {
+				until += int64(tail)
+			}
+			if err := q.beginnings(ctx, e, r.Since-int64(lead), until); err != nil {
+				return err
+			}
+		}
 		feed := func(p *pcap.Packet, id flow.ID, opener flow.Opener) error {
 			e.Packet(p, id, opener)
 			return nil
@@ -256,7 +280,10 @@ func (q *reading) read(ctx context.Context, r *Request, before, after time.Durat
 	if !r.Follow {
 		it := q.s.o.Store.Packets(ctx, since, until, q.match)
 		defer it.Close()
-		it.OnName, it.Known, it.Present = learn.name, q.hints.known, q.hints.present
+		it.OnName, it.Known, it.Present, it.Only = learn.name, q.hints.known, q.hints.present, q.only()
+		if r.Hold {
+			it.Hold()
+		}
 		return q.drain(r, it, learn, visit)
 	}
 	it, tail, err := q.s.o.Store.Follow(ctx, since, q.match, followBuffer)
@@ -264,7 +291,8 @@ func (q *reading) read(ctx context.Context, r *Request, before, after time.Durat
 		return err
 	}
 	defer it.Close()
-	it.OnName, it.Known, it.Present, tail.OnName = learn.name, q.hints.known, q.hints.present, learn.name
+	it.OnName, it.Known, it.Present, it.Only = learn.name, q.hints.known, q.hints.present, q.only()
+	tail.OnName = learn.name
 	if err := q.drain(r, it, learn, visit); err != nil {
 		return err
 	}
@@ -277,7 +305,11 @@ func (q *reading) drain(r *Request, it *store.Iter, l *learner, visit visitor) e
 	var p pcap.Packet
 	defer func() {
 		q.dropped += it.Drops()
+		if back := it.Back(); back > 0 {
+			q.notes = append(q.notes, fmt.Sprintf("the clock of %s was set back by %s in the window: packets are told in the order in which they came", q.s.o.Node, back.Round(time.Second)))
+		}
 		if n := it.Gone(); n > 0 {
+			q.gone += n
 			q.notes = append(q.notes, fmt.Sprintf("%d segments of the window had to go while it was read: what was in them is missing", n))
 		}
 	}()
@@ -331,7 +363,7 @@ func (q *reading) follow(r *Request, t *store.Tail, l *learner, visit visitor, i
 // report says how the answer came about.
 func (q *reading) report(matched uint64) *Report {
 	st := q.s.o.Store.Stats()
-	n := NodeReport{Node: q.s.o.Node, Oldest: st.Oldest, Newest: st.Newest, Matched: matched, Dropped: q.dropped, Lagged: q.lagged, Notes: q.notes}
+	n := NodeReport{Node: q.s.o.Node, Oldest: st.Oldest, Newest: st.Newest, Matched: matched, Dropped: q.dropped, Lagged: q.lagged, Gone: q.gone, Notes: q.notes}
 	return &Report{Nodes: []NodeReport{n}}
 }
 
@@ -350,7 +382,7 @@ func (s *Stored) calls(ctx context.Context, r *Request, each func(*dissect.Call)
 	if err != nil {
 		return nil, err
 	}
-	matched, err := q.dissection(r).calls(ctx, q.input(r), each)
+	matched, err := q.dissection(r).calls(ctx, q.input(r, true), each)
 	return q.report(matched), err
 }
 
@@ -375,7 +407,7 @@ func (s *Stored) newest(ctx context.Context, r *Request, each func(*dissect.Call
 			return nil, err
 		}
 		var calls []*dissect.Call
-		matched, err := q.dissection(&part).calls(ctx, q.input(&part), func(c *dissect.Call) error {
+		matched, err := q.dissection(&part).calls(ctx, q.input(&part, true), func(c *dissect.Call) error {
 			calls = append(calls, c) // the newest are kept until the end: nothing of them is used again
 			return nil
 		})
@@ -411,7 +443,7 @@ func (s *Stored) flows(ctx context.Context, r *Request, each func(*dissect.Flow)
 	if err != nil {
 		return nil, err
 	}
-	matched, err := q.dissection(r).flows(ctx, q.input(r), each)
+	matched, err := q.dissection(r).flows(ctx, q.input(r, q.filter.Calls()), each)
 	return q.report(matched), err
 }
 

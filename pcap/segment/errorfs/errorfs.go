@@ -31,7 +31,7 @@ var (
 	ErrShort = errors.New("short write")
 )
 
-// Fail sets what is asked before each operation: create, open, write, sync, truncate, rename,
+// Fail sets what is asked before each operation: create, open, read, write, sync, truncate, rename,
 // remove, list, mkdir, lock, syncdir. Names are without folder. nil: nothing fails.
 func (f *FS) Fail(fail func(op, name string) error) {
 	f.mu.Lock()
@@ -94,15 +94,24 @@ func (f *file) WriteAt(b []byte, off int64) (int, error) {
 		return 0, err
 	}
 	f.fs.mu.Lock()
-	full := f.fs.room >= 0 && f.fs.room < int64(len(b))
-	if f.fs.room >= 0 && !full {
-		f.fs.room -= int64(len(b))
+	n := len(b)
+	if f.fs.room >= 0 {
+		n = min(n, int(f.fs.room)&^(f.Page()-1))
+		f.fs.room -= int64(n)
 	}
 	f.fs.mu.Unlock()
-	if full {
-		return 0, syscall.ENOSPC
+	if n == len(b) {
+		return f.File.WriteAt(b, off)
 	}
-	return f.File.WriteAt(b, off)
+	n, err := f.File.WriteAt(b[:n], off) // a full disk takes what it can
+	return n, errors.Join(err, syscall.ENOSPC)
+}
+
+func (f *file) ReadAt(b []byte, off int64) (int, error) {
+	if err := f.fs.check("read", f.name); err != nil {
+		return 0, err
+	}
+	return f.File.ReadAt(b, off)
 }
 
 func (f *file) Sync() error {

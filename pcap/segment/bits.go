@@ -1,0 +1,183 @@
+package segment
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// Numbers whose size is not known beforehand are written with a parameter k, chosen for many
+// of them together: the number without its k lowest bits as its length in bits (so many zeros
+// and a one) and itself without its highest bit, then the k lowest bits. It is Elias's gamma
+// code with a part that is not coded: the numbers of a flow's gaps or counters take hardly more
+// than their information. Bits fill bytes from the lowest on.
+
+// bitWriter writes bits.
+type bitWriter struct {
+	b   []byte
+	acc uint64
+	n   uint // bits in acc, < 64
+}
+
+// bits appends the n lowest bits of v, whose others are 0.
+func (w *bitWriter) bits(v uint64, n uint) {
+	w.acc |= v << w.n
+	if w.n+n < 64 {
+		w.n += n
+		return
+	}
+	w.b = binary.LittleEndian.AppendUint64(w.b, w.acc)
+	w.acc = v >> (64 - w.n)
+	w.n = w.n + n - 64
+}
+
+// number appends a number.
+func (w *bitWriter) number(v uint64, k uint) {
+	q, low := v>>k, v&(1<<k-1)
+	n := uint(bits.Len64(q))
+	switch {
+	case n == 0 && k < 64:
+		w.bits(1|low<<1, 1+k)
+		return
+	case n > 0 && 2*n+k <= 64:
+		w.bits(1<<n|(q&(1<<(n-1)-1))<<(n+1)|low<<(2*n), 2*n+k)
+		return
+	}
+	w.bits(0, n)
+	w.bits(1, 1)
+	if n > 1 {
+		w.bits(q&(1<<(n-1)-1), n-1)
+	}
+	w.bits(low, k)
+}
+
+// len is how many bits there are.
+func (w *bitWriter) len() uint64 { return uint64(len(w.b))*8 + uint64(w.n) }
+
+// close fills up the last byte and returns all of them.
+func (w *bitWriter) close() []byte {
+	for ; w.n > 0; w.n -= min(w.n, 8) {
+		w.b = append(w.b, byte(w.acc))
+		w.acc >>= 8
+	}
+	return w.b
+}
+
+// bitReader reads bits. Beyond the end are zeros; over is then true.
+type bitReader struct {
+	b  []byte
+	at uint64 // bits
+}
+
+func (r *bitReader) over() bool { return r.at > uint64(len(r.b))*8 }
+
+// peek is at least the next 57 bits.
+func (r *bitReader) peek() uint64 {
+	n := r.at >> 3
+	if n+8 <= uint64(len(r.b)) {
+		return binary.LittleEndian.Uint64(r.b[n:]) >> (r.at & 7)
+	}
+	var last [8]byte
+	if n < uint64(len(r.b)) {
+		copy(last[:], r.b[n:])
+	}
+	return binary.LittleEndian.Uint64(last[:]) >> (r.at & 7)
+}
+
+// bits reads n bits, at most 64.
+func (r *bitReader) bits(n uint) uint64 {
+	if n > 56 {
+		low := r.bits(32)
+		return low | r.bits(n-32)<<32
+	}
+	v := r.peek() & (1<<n - 1)
+	r.at += uint64(n)
+	return v
+}
+
+// number reads a number.
+func (r *bitReader) number(k uint) uint64 {
+	w := r.peek()
+	n := uint(bits.TrailingZeros64(w))
+	switch {
+	case n == 0 && k < 57:
+		r.at += uint64(1 + k)
+		return w >> 1 & (1<<k - 1)
+	case n > 0 && 2*n+k <= 57:
+		r.at += uint64(2*n + k)
+		high := w>>(n+1)&(1<<(n-1)-1) | 1<<(n-1)
+		return high<<k | w>>(2*n)&(1<<k-1)
+	}
+	for n = 0; n < 65 && r.bits(1) == 0; n++ {
+	}
+	if n > 64 {
+		r.at = 1 << 62 // no number begins like this: as good as the end
+		return 0
+	}
+	high := uint64(0)
+	if n > 0 {
+		high = r.bits(n-1) | 1<<(n-1)
+	}
+	return high<<k | r.bits(k)
+}
+
+// lengths counts numbers by their length in bits, to choose k.
+type lengths [65]uint32
+
+func (l *lengths) add(v uint64) { l[bits.Len64(v)]++ }
+
+// best is the k that makes the numbers shortest, and how many bits they take with it.
+func (l *lengths) best() (k uint, total uint64) {
+	top := uint(64)
+	for top > 0 && l[top] == 0 {
+		top--
+	}
+	for try := uint(0); try <= min(top, 63); try++ {
+		sum := uint64(0)
+		for n := uint(0); n <= top; n++ {
+			if l[n] == 0 {
+				continue
+			}
+			size := 1 + try
+			if n > try {
+				size = 2*(n-try) + try
+			}
+			sum += uint64(size) * uint64(l[n])
+		}
+		if try == 0 || sum < total {
+			k, total = try, sum
+		}
+	}
+	return k, total
+}
+
+// The filter of a segment's flows says in a byte for each of them which flows are surely not
+// in it (B. H. Bloom, Space/Time Trade-offs in Hash Coding with Allowable Errors, 1970): one in
+// forty that is not there looks as if it was.
+const filterProbes = 5
+
+// probe is the n-th bit that stands for a flow in a filter of so many bits.
+func probe(id uint64, n int, size uint64) uint64 {
+	h := id * 0x9E3779B97F4A7C15
+	return uint64(uint32(h>>32)+uint32(n)*(uint32(h)|1)) * size >> 32
+}
+
+func addToFilter(filter []byte, id uint64) {
+	for n := range filterProbes {
+		at := probe(id, n, uint64(len(filter))*8)
+		filter[at>>3] |= 1 << (at & 7)
+	}
+}
+
+// mayHave says whether a flow may be in the filter.
+func mayHave(filter []byte, id uint64) bool {
+	if len(filter) == 0 {
+		return false
+	}
+	for n := range filterProbes {
+		at := probe(id, n, uint64(len(filter))*8)
+		if filter[at>>3]&(1<<(at&7)) == 0 {
+			return false
+		}
+	}
+	return true
+}
