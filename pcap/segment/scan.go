@@ -36,10 +36,6 @@ func Scan(file io.Reader, seq uint64) (*Scanned, error) {
 			}
 		},
 	})
-	if nothing {
-		s.Damage = &pcapng.CorruptError{Err: pcapng.ErrTruncated}
-		return s, nil
-	}
 	if errors.Is(err, pcapng.ErrTruncated) || errors.Is(err, pcapng.ErrFormat) && strings.HasSuffix(err.Error(), "empty") {
 		s.Damage = &pcapng.CorruptError{Err: pcapng.ErrTruncated}
 		return s, nil

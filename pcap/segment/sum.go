@@ -63,8 +63,9 @@ func (l *Live) appendSum() {
 	l.summed = l.size
 }
 
-// Vouched is how much of a segment's beginning its sum blocks vouch for. It is false if it has
-// none, being of a time before there were any.
+// Vouched is how much of a segment's beginning its sum blocks vouch for: all that was synced,
+// and nothing that the disk wrote in part. It is false if it has none, being of a time before
+// there were any.
 func Vouched(file io.Reader) (end int64, ok bool, err error) {
 	r := bufio.NewReaderSize(file, 256<<10)
 	crc := crc32.New(castagnoli)
@@ -78,6 +79,8 @@ func Vouched(file io.Reader) (end int64, ok bool, err error) {
 		switch {
 		case err != nil && !errors.Is(err, io.EOF):
 			return end, ok, fmt.Errorf("read segment: %w", err)
+		case n == 0 && kind == 0 && size == 0: // it was written, and never synced
+			return 0, true, nil
 		case size < 12 || size&3 != 0 || size > pcapng.MaxBlock:
 			return end, ok, nil
 		case kind == blockSum:
