@@ -370,6 +370,7 @@ func TestRefused(t *testing.T) {
 		{"type of store", "store: {type: nfs}", "/store/type"},
 		{"size of store as text", "store: {sizeMB: 4Gi}", "/store/sizeMB"},
 		{"no store", "store: {sizeMB: 0}", "/store/sizeMB"},
+		{"no snapshots", "hub: {snapshotsMB: 0}", "/hub/snapshotsMB"},
 		{"root as store", "store: {path: /}", "/store/path"},
 		{"relative store", "store: {path: var/lib}", "/store/path"},
 		{"age without unit", `store: {age: "36"}`, "/store/age"},
@@ -397,6 +398,7 @@ func TestRefused(t *testing.T) {
 		{"seccomp", "worker: {seccompProfile: none}", "/worker/seccompProfile"},
 
 		{"ring larger than the memory", "capture: {ringMB: 512}", "worker.resources.limits.memory is 512Mi"},
+		{"snapshots larger than their volume", "hub: {snapshotsMB: 10000}", "hub.persistence.size is 10Gi"},
 		{"store larger than the limit", "store: {type: emptyDir}\nworker: {resources: {limits: {ephemeral-storage: 4Gi}}}", "worker.resources.limits.ephemeral-storage is 4Gi"},
 		{"one Secret of two", "tls: {existingSecrets: {worker: a}}", "name both worker and hub"},
 		{"Secrets and cert-manager", "tls: {existingSecrets: {worker: a, hub: b}, certManager: {enabled: true, issuerRef: {name: c}}}", "not both"},

@@ -352,12 +352,8 @@ func leaks(text string) string {
 		"the secret": secret, "the vault": "vault", "its address": "10.0.2.2", "its address in a packet": string(netip.MustParseAddr(vault.addr).AsSlice()),
 		"nobody's address": "192.0.2.", "nobody's address in a packet": string([]byte{192, 0, 2, 1}),
 	} {
-		for rest := text; ; {
-			i := strings.Index(rest, needle)
-			if i < 0 {
-				break
-			}
-			return fmt.Sprintf("%s: %q", what, rest[max(0, i-60):min(len(rest), i+60)])
+		if i := strings.Index(text, needle); i >= 0 {
+			return fmt.Sprintf("%s: %q", what, text[max(0, i-60):min(len(text), i+60)])
 		}
 	}
 	return ""

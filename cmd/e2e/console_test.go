@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -80,19 +79,6 @@ func (c *console) with(program string, rest ...string) []string {
 func (c *console) try(t *testing.T, words ...string) answer {
 	t.Helper()
 	return try(t, time.Minute, c.with("ssh", slices.Concat([]string{"operator@" + release}, words)...)...)
-}
-
-// follow runs a console command until ctx ends, in the background.
-func (c *console) follow(ctx context.Context, words ...string) <-chan answer {
-	done := make(chan answer, 1)
-	go func() {
-		a, err := start(ctx, nil, 5*time.Minute, c.with("ssh", slices.Concat([]string{"operator@" + release}, words)...)...)
-		if err != nil {
-			a.errs += err.Error()
-		}
-		done <- a
-	}()
-	return done
 }
 
 // ask runs a console command that must succeed, and returns its standard output.

@@ -26,8 +26,6 @@ func (p *pending) n() int { return len(p.list) - p.head }
 
 func (p *pending) first() *request { return &p.list[p.head] }
 
-func (p *pending) newest() *request { return &p.list[len(p.list)-1] }
-
 // bytes are those of a command that waits, or that waited until just now.
 func (p *pending) bytes(r *request) []byte { return p.mem[r.at : r.at+r.n] }
 

@@ -17,9 +17,9 @@
 // It is one little-endian pcapng section. The section header's comment is "sshark segment 1",
 // where 1 is the version of this format; anything else is refused. Packets are numbered from 0.
 //
-//	┌─────┬─────┬─────┬─────┬──────┬─────┬─────┬─────┬───┬─────┬─────┐
-//	│ SHB │ IDB │ NRB │ EPB │ flow │ EPB │ IDB │ EPB │ … │ ISB │ ISB │
-//	└─────┴─────┴─────┴─────┴──────┴─────┴─────┴─────┴───┴─────┴─────┘
+//	┌─────┬─────┬─────┬─────┬─────┬──────┬─────┬─────┬───┬─────┬─────┬─────┐
+//	│ SHB │ sum │ IDB │ NRB │ EPB │ flow │ EPB │ sum │ … │ ISB │ ISB │ sum │
+//	└─────┴─────┴─────┴─────┴─────┴──────┴─────┴─────┴───┴─────┴─────┴─────┘
 //
 // An interface (IDB, see package pcapng) is described before its first packet, an address is
 // named (NRB) before the first packet of a flow that has it if its name is known by then,
@@ -37,13 +37,22 @@
 //
 // All other flow IDs follow from the packets (see Table), so the index does too.
 //
+// A sum block (type 0x80005347) has the CRC-32C of the bytes since the one before, or since the
+// beginning. One stands behind the section header, and one ends what is synced:
+//
+//	 0                   4                   8             12          16
+//	┌───────────────────┬───────────────────┬─────────────┬───────────┐
+//	│ type = 0x80005347 │ length = 16       │ CRC-32C     │ length    │
+//	└───────────────────┴───────────────────┴─────────────┴───────────┘
+//
 // # The tail while it is written
 //
 // With O_DIRECT only whole pages of 4 KiB can be written. When the tail is synced, its last
 // page is filled up with zeros, and the same page is written again when more has come: its
-// beginning is then the same bytes, so a torn write can harm only what was new in it. Zeros
-// are no block: recovery cuts the file where whole blocks end. Completion truncates the file
-// to its exact size.
+// beginning is then the same bytes, so a torn write can harm only what was new in it.
+// Recovery cuts the file behind the last sum that is right: all that was synced is before it,
+// and a disk that lost any sector of the rest does not go unnoticed. Completion truncates the
+// file to its exact size.
 //
 // # The index
 //

@@ -244,12 +244,29 @@ func (r *Reader) end() error {
 	case !errors.Is(err, io.EOF):
 		return r.failed(err)
 	}
-	n, err := io.Copy(io.Discard, io.LimitReader(r.plain, maxPadding+1))
-	switch {
+	rest := &padding{}
+	switch _, err := io.Copy(rest, r.plain); {
+	case errors.Is(err, errPadding):
+		return r.fail(fmt.Errorf("%w: something comes behind its end", ErrUnsafe))
 	case err != nil:
 		return r.failed(err)
-	case n > maxPadding:
-		return r.fail(fmt.Errorf("%w: something comes behind its end", ErrUnsafe))
 	}
 	return r.fail(io.EOF)
+}
+
+// padding takes the zeros that fill up a tar.
+type padding struct{ n int }
+
+var errPadding = errors.New("no padding")
+
+func (p *padding) Write(b []byte) (int, error) {
+	if p.n += len(b); p.n > maxPadding {
+		return 0, errPadding
+	}
+	for _, c := range b {
+		if c != 0 {
+			return 0, errPadding
+		}
+	}
+	return len(b), nil
 }

@@ -410,8 +410,10 @@ func TestDamage(t *testing.T) {
 			t.Fatalf("changed at %d of %d: it is taken", n, len(good))
 		}
 	}
-	if _, _, _, err := read(append(bytes.Clone(good), good...), Limits{}); !errors.Is(err, ErrUnsafe) && err != nil {
-		t.Errorf("two in a row: %v", err)
+	for name, more := range map[string][]byte{"two in a row": good, "bytes behind the end": []byte("x"), "another gzip": archive(t, nil)} {
+		if _, _, _, err := read(append(bytes.Clone(good), more...), Limits{}); (err == nil) != (name == "another gzip") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

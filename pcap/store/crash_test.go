@@ -116,9 +116,9 @@ func TestPowerFails(t *testing.T) {
 			steps := d.Steps()
 			every := 1
 			if testing.Short() || quota > 0 {
-				every = 1 + steps/400
+				every = 1 + steps/80
 			}
-			random := rand.New(rand.NewPCG(uint64(quota), 12))
+			random := rand.New(rand.NewPCG(uint64(quota), 7))
 			for n := 0; n <= steps; n += every {
 				others := [...]errorfs.Loss{errorfs.Parts, errorfs.Tails, errorfs.Nothing}
 				for _, loss := range []errorfs.Loss{errorfs.Unsynced, others[n/every%3]} {

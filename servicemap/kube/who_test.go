@@ -60,14 +60,14 @@ func TestPodEnds(t *testing.T) {
 			w.at(40).put(p)
 			w.at(60).drop(p)
 		}, 39, 40},
-		{"replaced under its name", func(w *world, p *corev1.Pod) {
-			p = aPod("cart", 45, "10.1.0.9")
+		{"replaced under its name", func(w *world, _ *corev1.Pod) {
+			p := aPod("cart", 45, "10.1.0.9")
 			p.UID = "other"
 			w.at(46).put(p)
 			w.expect("10.1.0.9:80", 46, "shop/cart @a")
 		}, 45, 46},
-		{"its network was made anew", func(w *world, p *corev1.Pod) {
-			p = aPod("cart", 10, "10.1.0.9")
+		{"its network was made anew", func(w *world, _ *corev1.Pod) {
+			p := aPod("cart", 10, "10.1.0.9")
 			w.at(46).put(p)
 			w.expect("10.1.0.9:80", 45, "")
 			w.expect("10.1.0.9:80", 46, "shop/cart @a")

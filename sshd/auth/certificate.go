@@ -56,7 +56,7 @@ func (c *Certificates) Check(login string, from netip.Addr, cert *ssh.Certificat
 		return nil, refuseCertificate("it is not a user's")
 	case !c.trusts(cert.SignatureKey):
 		return nil, refuseCertificate("its CA is not trusted")
-	case cert.Signature == nil, cert.Signature.Format == ssh.KeyAlgoRSA, cert.Signature.Format == ssh.InsecureKeyAlgoDSA:
+	case cert.Signature == nil, cert.Signature.Format == ssh.KeyAlgoRSA, cert.Signature.Format == "ssh-dss":
 		return nil, refuseCertificate("it is signed with SHA-1")
 	case c.revoked.certificate(cert):
 		return nil, ErrRevoked

@@ -156,10 +156,9 @@ func TestCancel(t *testing.T) {
 		t.Error(err)
 	}
 	settled(t, l)
-	if c.hold = nil; true {
-		if _, err := create(t, l, "x", c); err != nil {
-			t.Errorf("the name is taken: %v", err)
-		}
+	c.hold = nil
+	if _, err := create(t, l, "x", c); err != nil {
+		t.Errorf("the name is taken: %v", err)
 	}
 }
 
@@ -233,7 +232,9 @@ func TestUnpackedGoes(t *testing.T) {
 	}
 	l.o.Idle = 1
 	open("x")()
-	until(t, "it goes", func() bool { names, _ := within(t, l.o.Dir); return len(names) == 6 || len(names) == 7 })
+	open("y")()
+	until(t, "they go", func() bool { names, _ := within(t, l.o.Dir); return len(names) == 6 })
+	settled(t, l, "x", "y", "z")
 }
 
 func TestBringTwice(t *testing.T) {

@@ -154,15 +154,6 @@ func (w *way) file(t testing.TB) string {
 	return path
 }
 
-// port is a hop's connection at another port of the client.
-func port(hops []hop, d uint16) []hop {
-	hops = slices.Clone(hops)
-	for i := range hops {
-		hops[i].client = netip.AddrPortFrom(hops[i].client.Addr(), hops[i].client.Port()+d)
-	}
-	return hops
-}
-
 var (
 	throughService  = []hop{{shopPod, ofShop, ofService, 0}, {cartPod, ofShop, ofCart, 50e3}}
 	straight        = []hop{{shopPod, ofShop, ofCart, 0}, {cartPod, ofShop, ofCart, 50e3}}

@@ -36,6 +36,7 @@ func (s *Stored) Packets(ctx context.Context, r *Request, out PacketSink) (*Repo
 	if r.Follow && needsDissection(q.filter) {
 		return q.followMatching(ctx, out)
 	}
+	defer q.hold(ctx)()
 	wanted, err := q.wanted(ctx)
 	if err != nil {
 		return q.report(0), err
@@ -49,6 +50,16 @@ func (s *Stored) Packets(ctx context.Context, r *Request, out PacketSink) (*Repo
 		return t.take(p)
 	}, out.Flush)
 	return q.report(t.matched), t.finish(err)
+}
+
+// hold holds what is going to be read twice, until the second reading holds it itself.
+func (q *reading) hold(ctx context.Context) (release func()) {
+	if !q.r.Hold || q.r.Follow || !needsDissection(q.filter) {
+		return func() {}
+	}
+	q.held = q.s.o.Store.Packets(ctx, q.r.Since, q.r.Until, nil) // is never asked for a packet
+	q.held.Hold()
+	return q.held.Close
 }
 
 // wanted makes what judges packets by their flow.
@@ -78,7 +89,7 @@ func (q *reading) wanted(ctx context.Context) (func(*pcap.Packet, flow.ID, flow.
 // uncut is the request for all that matches, without bodies.
 func (r *Request) uncut() *Request {
 	all := *r
-	all.First, all.Last, all.Bodies = 0, 0, 0
+	all.First, all.Last, all.Bodies, all.Hold = 0, 0, 0, false
 	return &all
 }
 

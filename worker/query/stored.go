@@ -66,6 +66,7 @@ type reading struct {
 	dropped uint64
 	lagged  uint64
 	gone    int
+	held    *store.Iter // what a reading before this one held for it, nil: nothing
 	notes   []string
 }
 
@@ -283,6 +284,9 @@ func (q *reading) read(ctx context.Context, r *Request, before, after time.Durat
 		it.OnName, it.Known, it.Present, it.Only = learn.name, q.hints.known, q.hints.present, q.only()
 		if r.Hold {
 			it.Hold()
+			if q.held != nil {
+				q.held.Close()
+			}
 		}
 		return q.drain(r, it, learn, visit)
 	}

@@ -39,6 +39,13 @@ what the heap's limit does not count. Takes a dict of resources and taken (MiB).
 {{- fail (printf "worker.resources.limits.ephemeral-storage is %s, but a store of %v MB in an emptyDir counts to it, and the pod would be evicted: want %dMi or more" $disk .Values.store.sizeMB $need) -}}
 {{- end -}}
 {{- end -}}
+{{- $data := .Values.hub.persistence -}}
+{{- if not $data.existingClaim -}}
+{{- $need := add (int64 .Values.hub.snapshotsMB) 1024 -}}
+{{- if lt (int64 (include "sshark.mebibytes" $data.size)) $need -}}
+{{- fail (printf "hub.persistence.size is %s, but snapshots may have %v MB of it (hub.snapshotsMB) and exports need some too: want %dMi or more" $data.size .Values.hub.snapshotsMB $need) -}}
+{{- end -}}
+{{- end -}}
 {{- with .Values.tls.existingSecrets -}}
 {{- if ne (empty .worker) (empty .hub) -}}
 {{- fail "tls.existingSecrets: name both worker and hub, of one CA, or neither" -}}
