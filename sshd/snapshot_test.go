@@ -290,3 +290,77 @@ func TestSnapshotCancelled(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// without is a source of which one node does not say how it is.
+type without struct {
+	query.Source
+	node string
+}
+
+func (w without) Nodes(ctx context.Context) ([]query.Node, *query.Report, error) {
+	nodes, r, err := w.Source.Nodes(ctx)
+	for i := range r.Nodes {
+		if r.Nodes[i].Node == w.node {
+			r.Nodes[i].Missing = "connection refused"
+		}
+	}
+	return nodes, r, err
+}
+
+// TestSnapshotPartial: a node that does not answer is named, the snapshot is kept and says so, and
+// whoever asks it is told again.
+func TestSnapshotPartial(t *testing.T) {
+	x := newTenants(t, true, true, func(o *Options) {
+		withSnapshots(t, t.TempDir())(o)
+		o.Source = without{o.Source, "node-b"}
+	})
+	for _, tt := range []struct {
+		line   string
+		status int
+		out    []string
+		errs   []string
+	}{
+		{"snapshot create part --since 1h", command.ExitPartial, nil, []string{"node-b did not answer: connection refused", "of 2 nodes, 1 of them incomplete or missing"}},
+		{"snapshot list", 0, []string{"part", "1/2"}, nil},
+		{"snapshot list -o json", 0, []string{`"missing":["node-b"]`}, nil},
+		{"snapshot show part", 0, []string{"node-b", "connection refused"}, nil},
+		{"snapshot show part -o json", 0, []string{`"missing":"connection refused"`}, nil},
+		{"calls --snapshot part -o json", command.ExitPartial, []string{"/own/0"}, []string{"node-b"}},
+		{"nodes --snapshot part", command.ExitPartial, []string{"node-a"}, []string{"node-b: connection refused"}},
+		{"calls --snapshot part -f", command.ExitUsage, nil, []string{"--follow"}},
+		{"calls --snapshot nothing", command.ExitFailed, nil, []string{"there is no such snapshot"}},
+		{"snapshot show nothing", command.ExitFailed, nil, []string{"there is no such snapshot"}},
+		{"snapshot delete nothing", command.ExitFailed, nil, []string{"there is no such snapshot"}},
+		{"snapshot create part --since 1h", command.ExitFailed, nil, []string{"already"}},
+		{"snapshot create Part", command.ExitUsage, nil, []string{"a-z"}},
+		{"snapshot create ../x", command.ExitUsage, nil, []string{"a-z"}},
+		{"snapshot create", command.ExitUsage, nil, []string{"want a name"}},
+		{"snapshot create x 'dst.prot == 1'", command.ExitUsage, nil, []string{"^"}},
+		{"snapshot create x --since 1h --until 2h", command.ExitUsage, nil, []string{"empty"}},
+		{"snapshot create x --last 5", command.ExitUsage, nil, []string{"--last", "help snapshot create"}},
+		{"snapshot create x -n shop --print-filter", 0, []string{`"shop"`}, nil},
+		{"snapshot show", command.ExitUsage, nil, []string{"want the name"}},
+		{"snapshot", command.ExitUsage, nil, []string{"create, list, show or delete"}},
+		{"snapshot make x", command.ExitUsage, nil, []string{"make"}},
+		{"snapshot list x", command.ExitUsage, nil, []string{"takes no words"}},
+		{"help snapshot", 0, []string{"snapshot create NAME [FILTER]", "snapshot delete NAME"}, nil},
+		{"help snapshot create", 0, []string{"Usage: snapshot create NAME [FILTER]", "--since"}, nil},
+		{"snapshot delete part", 0, nil, []string{"part is deleted"}},
+		{"snapshot list", 0, nil, []string{"there are no snapshots"}},
+	} {
+		r := x.as("ops", tt.line)
+		if r.status != tt.status {
+			t.Errorf("%s: %+v", tt.line, r)
+		}
+		for _, s := range tt.out {
+			if !strings.Contains(r.out, s) {
+				t.Errorf("%s: %q is not in %s", tt.line, s, r.out)
+			}
+		}
+		for _, s := range tt.errs {
+			if !strings.Contains(r.stderr, s) {
+				t.Errorf("%s: %q is not in %s", tt.line, s, r.stderr)
+			}
+		}
+	}
+}

@@ -192,7 +192,7 @@ func newTenants(t *testing.T, bank, obey bool, change func(*Options)) *tenants {
 	o.Now = func() time.Time { return sourcetest.Start.Add(time.Minute) }
 	o.TUI = func(ctx context.Context, s *TUISession) (tea.Model, error) {
 		window := &tui.Window{}
-		return tui.New(tui.Options{Backend: screen.New(s.Source, lang), Context: ctx, User: s.User.Name, Host: "test", View: s.View, Filter: s.Filter, Window: window}), nil
+		return tui.New(tui.Options{Backend: screen.New(s.Source, lang), Snapshots: screen.NewSnapshots(s.Snapshots, lang, o.Now), Context: ctx, User: s.User.Name, Host: "test", View: s.View, Filter: s.Filter, Window: window}), nil
 	}
 	o.Cluster = func() *doctor.Cluster {
 		c := &doctor.Cluster{Nodes: []string{"node-a", "node-b"}, Workers: []doctor.Worker{{Node: "node-a", Ready: true}, {Node: "node-b", Ready: true}}}

@@ -42,6 +42,9 @@ func sit(t *testing.T, o tui.Options, width, height int, prepare func(*shop), te
 			prepare(s)
 		}
 		o.Backend, o.Now = s, time.Now
+		if s.drawer != nil {
+			o.Snapshots = s.drawer
+		}
 		if o.Host == "" {
 			o.User, o.Host = "anna", "prod-eu"
 		}

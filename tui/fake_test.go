@@ -104,6 +104,7 @@ type shop struct {
 	panics string // "calls", "detail", "nodes", "check"
 	extra  []*dissect.Call
 	live   chan *dissect.Call
+	drawer *drawer // nil: there are no snapshots
 
 	mu      sync.Mutex
 	queries []tui.Query

@@ -16,13 +16,14 @@ type screen uint8
 const (
 	screenCalls screen = iota
 	screenNodes
+	screenSnapshots
 )
 
 // String is its name on screen and in commands.
-func (s screen) String() string { return [...]string{"calls", "nodes"}[s] }
+func (s screen) String() string { return [...]string{"calls", "nodes", "snapshots"}[s] }
 
 func screenOf(name string) (screen, bool) {
-	for s := screenCalls; s <= screenNodes; s++ {
+	for s := screenCalls; s <= screenSnapshots; s++ {
 		if name == s.String() {
 			return s, true
 		}
@@ -54,6 +55,16 @@ func commands() []command {
 			m.show(screenNodes)
 			return nil
 		}},
+		{[]string{"snapshots", "snapshot", "snap"}, "windows that are kept: look at one, make one, delete one", func(m *Model, _ string) tea.Cmd {
+			m.show(screenSnapshots)
+			return m.snapshots.Load()
+		}},
+		{[]string{"live"}, "what is captured now, instead of a snapshot", func(m *Model, _ string) tea.Cmd {
+			if m.snapshot == "" {
+				return m.say(view.FlashMsg{Text: "this is no snapshot: it is what is captured"})
+			}
+			return m.look(m.o.Backend, "", nil, Window{Last: defaultWindow})
+		}},
 		{[]string{"window", "w"}, "the time to look at: 5m, all, 14:00-14:15", func(m *Model, arg string) tea.Cmd {
 			w, err := view.ParseWindow(arg, m.o.Now(), m.o.Location)
 			if err != nil {
@@ -81,6 +92,19 @@ func (m *Model) show(s screen) {
 		return
 	}
 	m.before, m.screen = m.screen, s
+}
+
+// look makes a snapshot, or what is captured ("" and nil), what is looked at.
+func (m *Model) look(b Backend, name string, done func(), w Window) tea.Cmd {
+	m.calls.Close()
+	if m.done != nil {
+		m.done()
+	}
+	m.asks, m.snapshot, m.done, m.health = b, name, done, view.NodesMsg{}
+	m.calls = view.NewCalls(m.ctx, b, view.Clock{Now: m.o.Now, Location: m.o.Location}, m.styles, view.CallsOptions{Window: w})
+	m.resize()
+	m.show(screenCalls)
+	return m.calls.Init()
 }
 
 func (m *Model) pressCommand(k tea.KeyPressMsg) tea.Cmd {
@@ -138,8 +162,11 @@ func (m *Model) complete() {
 
 // sections are the keys of all that is shown, for the help screen.
 func (m *Model) sections() []keys.Section {
-	if m.screen == screenNodes {
+	switch m.screen {
+	case screenNodes:
 		return []keys.Section{m.keys.Section(), m.nodes.Move.Section(), keys.Pointer()}
+	case screenSnapshots:
+		return []keys.Section{m.keys.Section(), m.snapshots.Keys.Section(), m.snapshots.Move.Section(), keys.Pointer()}
 	}
 	return append([]keys.Section{m.keys.Section()}, append(m.calls.Sections(), keys.Pointer())...)
 }

@@ -50,6 +50,13 @@ func (m *Model) lines() ([]string, *view.Cursor) {
 	switch m.screen {
 	case screenNodes:
 		lines = append(lines, m.nodes.View()...)
+	case screenSnapshots:
+		var body []string
+		body, cursor = m.snapshots.View()
+		lines = append(lines, body...)
+		if cursor != nil {
+			cursor.Y++
+		}
 	default:
 		var body []string
 		body, cursor = m.calls.View()
@@ -91,6 +98,9 @@ func (m *Model) header() string {
 			look = st.Warn.Render
 		}
 		left = append(left, piece{text, look})
+	}
+	if m.snapshot != "" {
+		left = append(left, piece{"  snapshot " + style.Clean(m.snapshot), st.Warn.Render})
 	}
 	if host := style.Clean(m.o.Host); host != "" {
 		who := host
@@ -205,15 +215,22 @@ func (m *Model) footer() string {
 		}
 	}
 	bindings := []key.Binding{m.keys.Help}
-	if m.screen == screenCalls {
-		if m.calls.Typing() {
+	typing := false
+	switch m.screen {
+	case screenCalls:
+		if typing = m.calls.Typing(); typing {
 			bindings = nil
 		}
 		bindings = append(bindings, m.calls.Short()...)
-	} else {
+	case screenSnapshots:
+		if typing = m.snapshots.Typing(); typing {
+			bindings = nil
+		}
+		bindings = append(bindings, m.snapshots.Short()...)
+	default:
 		bindings = append(bindings, m.nodes.Short()...)
 	}
-	if !m.calls.Typing() {
+	if !typing {
 		bindings = append(bindings, m.keys.Command, m.keys.Back, m.keys.Quit)
 	}
 	line := component.Hints(st, w, bindings...)

@@ -34,6 +34,9 @@ type (
 	PodProblem = view.PodProblem
 	Completion = view.Completion
 	Window     = view.Window
+
+	SnapshotKeeper = view.SnapshotKeeper
+	Snapshot       = view.Snapshot
 )
 
 // NewDetail copies a call that a query lent, for Backend.Detail.
@@ -41,7 +44,8 @@ func NewDetail(c *dissect.Call) *Detail { return view.NewDetail(c) }
 
 // Options say for whom and on what the screen is.
 type Options struct {
-	Backend Backend
+	Backend   Backend
+	Snapshots SnapshotKeeper // nil: there are none
 	// Context ends every question; nil: they end when the operator quits.
 	Context  context.Context
 	Now      func() time.Time // nil: time.Now
@@ -60,6 +64,9 @@ type Options struct {
 // nodesEvery is how often the nodes are asked how they are.
 const nodesEvery = 2 * time.Second
 
+// defaultWindow is what is looked at first.
+const defaultWindow = 15 * time.Minute
+
 // flashFor is how long a message stays.
 const flashFor = 4 * time.Second
 
@@ -76,10 +83,16 @@ type Model struct {
 	dark          bool
 	mouse         bool
 
-	screen  screen
-	before  screen
-	calls   view.Calls
-	nodes   view.Nodes
+	screen screen
+	before screen
+	calls  view.Calls
+	nodes  view.Nodes
+
+	snapshots view.Snapshots
+	asks      Backend // what is looked at
+	snapshot  string  // its name, "" if it is Options.Backend
+	done      func()  // ends the looking at a snapshot; nil: nothing has to be done
+
 	health  view.NodesMsg
 	command component.Prompt // ":"
 	typing  bool
@@ -103,17 +116,18 @@ func New(o Options) Model {
 	if o.Location == nil {
 		o.Location = time.UTC
 	}
-	window := Window{Last: 15 * time.Minute}
+	window := Window{Last: defaultWindow}
 	if o.Window != nil {
 		window = *o.Window
 	}
-	m := Model{o: o, keys: keys.NewGlobal(), profile: o.Profile, dark: !o.Light, mouse: true, width: 80, height: 24}
+	m := Model{o: o, keys: keys.NewGlobal(), profile: o.Profile, dark: !o.Light, mouse: true, width: 80, height: 24, asks: o.Backend}
 	m.ctx, m.cancel = context.WithCancel(o.Context)
 	st := style.New(m.profile, m.dark)
 	m.styles = &st
 	clock := view.Clock{Now: o.Now, Location: o.Location}
 	m.calls = view.NewCalls(m.ctx, o.Backend, clock, m.styles, view.CallsOptions{Filter: o.Filter, Window: window})
 	m.nodes = view.NewNodes(clock, m.styles)
+	m.snapshots = view.NewSnapshots(m.ctx, o.Snapshots, clock, m.styles)
 	m.command = component.NewPrompt(":", "a command", m.styles)
 	m.command.Direct = true
 	if s, ok := screenOf(o.View); ok {
@@ -125,12 +139,12 @@ func New(o Options) Model {
 
 // Init asks what there is.
 func (m Model) Init() tea.Cmd {
-	return tea.Batch(m.calls.Init(), m.askNodes(0), tea.RequestBackgroundColor)
+	return tea.Batch(m.calls.Init(), m.askNodes(0), m.snapshots.Load(), tea.RequestBackgroundColor)
 }
 
 // askNodes asks the nodes how they are, after a while.
 func (m *Model) askNodes(after time.Duration) tea.Cmd {
-	ctx, backend := m.ctx, m.o.Backend
+	ctx, backend := m.ctx, m.asks
 	return func() tea.Msg {
 		t := time.NewTimer(after)
 		defer t.Stop()
@@ -180,6 +194,15 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		m.nodes, _ = m.nodes.Update(msg)
 		m.calls, _ = m.calls.Update(msg)
 		return m.askNodes(nodesEvery)
+	case view.SnapshotsMsg, view.SnapshotDoneMsg:
+		var cmd tea.Cmd
+		m.snapshots, cmd = m.snapshots.Update(msg)
+		return cmd
+	case view.SnapshotOpenMsg:
+		if msg.Err != nil {
+			return m.say(view.FlashMsg{Text: msg.Err.Error(), Bad: true})
+		}
+		return m.look(msg.Backend, msg.Name, msg.Done, Window{})
 	case view.FlashMsg:
 		return m.say(msg)
 	case flashEnd:
@@ -205,8 +228,12 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 func (m *Model) pass(msg tea.Msg) (cmd tea.Cmd) {
 	switch msg.(type) {
 	case tea.KeyPressMsg, tea.MouseMsg, tea.PasteMsg:
-		if m.screen == screenNodes {
+		switch m.screen {
+		case screenNodes:
 			m.nodes, cmd = m.nodes.Update(msg)
+			return cmd
+		case screenSnapshots:
+			m.snapshots, cmd = m.snapshots.Update(msg)
 			return cmd
 		}
 	}
@@ -237,7 +264,7 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 	switch {
 	case m.typing:
 		return m.pressCommand(k)
-	case m.screen == screenCalls && m.calls.Typing():
+	case m.screen == screenCalls && m.calls.Typing(), m.screen == screenSnapshots && m.snapshots.Typing():
 		return m.pass(k)
 	case m.help:
 		return m.pressHelp(k)
@@ -260,7 +287,7 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, m.keys.Back):
 		return m.back()
 	case key.Matches(k, m.keys.Quit):
-		if m.screen == screenNodes {
+		if m.screen != screenCalls {
 			m.show(screenCalls)
 			return nil
 		}
@@ -268,6 +295,11 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 			return m.back()
 		}
 		return m.quit()
+	case m.screen == screenSnapshots && key.Matches(k, m.snapshots.Keys.New):
+		if m.snapshot != "" {
+			return m.say(view.FlashMsg{Text: "this is a snapshot already; :live leads back to what is captured", Bad: true})
+		}
+		return m.snapshots.New(m.calls.Asks())
 	default:
 		return m.pass(k)
 	}
@@ -289,6 +321,11 @@ func (m *Model) back() tea.Cmd {
 // quit ends what was started, and the program.
 func (m *Model) quit() tea.Cmd {
 	m.calls.Close()
+	m.snapshots.Close()
+	if m.done != nil {
+		m.done()
+		m.done = nil
+	}
 	m.cancel()
 	return tea.Quit
 }
@@ -325,6 +362,7 @@ func (m *Model) resize() {
 	h := max(0, m.height-2)
 	m.calls.SetSize(m.width, h)
 	m.nodes.SetSize(m.width, h)
+	m.snapshots.SetSize(m.width, h)
 }
 
 func (m *Model) restyle() {

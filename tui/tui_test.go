@@ -526,6 +526,7 @@ func TestGoldens(t *testing.T) {
 				s.nodes[1].State, s.nodes[1].Problem, s.nodes[1].DropRate, s.nodes[1].Dropped = "degraded", "the ring is full", 12, 3402
 			}, func(op *operator) { op.press(":"); op.typed("nodes"); op.press("enter") }},
 			{"empty", func(s *shop) { s.kept = 0 }, func(*operator) {}},
+			{"snapshots", withDrawer, func(op *operator) { op.press(":"); op.typed("snapshots"); op.press("enter", "j", "D") }},
 		} {
 			t.Run(fmt.Sprintf("%s/%dx%d", c.name, size[0], size[1]), func(t *testing.T) {
 				sit(t, plain, size[0], size[1], c.prepare, func(op *operator) { c.do(op); op.golden(c.name, false) })

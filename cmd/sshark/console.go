@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
@@ -18,8 +19,12 @@ import (
 // screens makes the screen of each session of a console.
 func screens(d *dialect, host string) func(context.Context, *sshd.TUISession) (tea.Model, error) {
 	return func(ctx context.Context, s *sshd.TUISession) (tea.Model, error) {
-		return tui.New(tui.Options{Backend: screen.New(s.Source, d.language), Context: ctx, User: s.User.Name, Host: host,
-			View: s.View, Filter: s.Filter, Profile: colorprofile.Env(s.Environ)}), nil
+		o := tui.Options{Backend: screen.New(s.Source, d.language), Snapshots: screen.NewSnapshots(s.Snapshots, d.language, time.Now),
+			Context: ctx, User: s.User.Name, Host: host, View: s.View, Filter: s.Filter, Profile: colorprofile.Env(s.Environ)}
+		if s.Snapshot != "" {
+			o.Host, o.Window = "snapshot "+s.Snapshot, &tui.Window{}
+		}
+		return tui.New(o), nil
 	}
 }
 

@@ -131,18 +131,15 @@ func (l *lengths) best() (k uint, total uint64) {
 	for top > 0 && l[top] == 0 {
 		top--
 	}
+	var short, long, bits uint64 // numbers of up to k bits; longer ones, and their bits
+	for n := uint(0); n <= top; n++ {
+		long += uint64(l[n])
+		bits += uint64(l[n]) * uint64(n)
+	}
 	for try := uint(0); try <= min(top, 63); try++ {
-		sum := uint64(0)
-		for n := uint(0); n <= top; n++ {
-			if l[n] == 0 {
-				continue
-			}
-			size := 1 + try
-			if n > try {
-				size = 2*(n-try) + try
-			}
-			sum += uint64(size) * uint64(l[n])
-		}
+		n := uint64(l[try])
+		short, long, bits = short+n, long-n, bits-n*uint64(try)
+		sum := short*uint64(1+try) + 2*bits - long*uint64(try)
 		if try == 0 || sum < total {
 			k, total = try, sum
 		}

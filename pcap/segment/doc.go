@@ -37,13 +37,13 @@
 //
 // All other flow IDs follow from the packets (see Table), so the index does too.
 //
-// A sum block (type 0x80005347) has the CRC-32C of the bytes since the one before, or since the
-// beginning. One stands behind the section header, and one ends what is synced:
+// A sum block (type 0x80005347) has the sum (see sums) of the bytes since the one before, or
+// since the beginning. One stands behind the section header, and one ends what is synced:
 //
-//	 0                   4                   8             12          16
-//	┌───────────────────┬───────────────────┬─────────────┬───────────┐
-//	│ type = 0x80005347 │ length = 16       │ CRC-32C     │ length    │
-//	└───────────────────┴───────────────────┴─────────────┴───────────┘
+//	 0                   4                   8           16          20
+//	┌───────────────────┬───────────────────┬───────────┬───────────┐
+//	│ type = 0x80005347 │ length = 20       │ sum       │ length    │
+//	└───────────────────┴───────────────────┴───────────┴───────────┘
 //
 // # The tail while it is written
 //
@@ -86,9 +86,9 @@
 //	UDP of 64 bytes, one flow                0.2 %   postings of a bit a packet, places
 //	UDP of 64 bytes, 300 flows at random     1.2 %   postings: 9.7 bits are the information
 //	UDP of 64 bytes, 10,000 flows at random  2.0 %   postings (14 bits), flows
-//	DNS, two packets a flow                  2.6 %   flows: 8 bytes each, half of it the port and times
+//	DNS, two packets a flow                  2.6 %   flows and filter: 8.5 bytes each
 //	HTTP, connections kept alive             0.2 %   postings
-//	HTTP, a connection for each call         0.4 %   flows: 12 bytes each
+//	HTTP, a connection for each call         0.4 %   flows
 //	bulk of 1500 bytes                       0.06 %  places
 //
 // # Concurrency and ownership

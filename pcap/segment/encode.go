@@ -97,10 +97,10 @@ func (b *Builder) Encode(size int64) []byte {
 		}
 	}
 	head, places := b.appendSpans(head)
-	hosts := b.hosts()
+	hosts, numbers := b.hosts()
 	head = appendHosts(head, hosts)
 
-	e := flowEncoder{b: b, hosts: hosts, vantages: vantagesOf(described)}
+	e := flowEncoder{b: b, numbers: numbers, vantages: vantagesOf(described)}
 	filter := make([]byte, len(b.flows))
 	var flows, posts, list []byte
 	number, first := uint32(0), b.first
@@ -173,14 +173,22 @@ func (b *Builder) appendSpans(head []byte) (_, places []byte) {
 	return head, places
 }
 
-// hosts are the addresses of all flows, in order: IPv4 first.
-func (b *Builder) hosts() [][16]byte {
-	list := make([][16]byte, 0, 2*len(b.flows))
+// hosts are the addresses of all flows, in order, IPv4 first, and their numbers in it.
+func (b *Builder) hosts() (list [][16]byte, numbers map[[16]byte]uint32) {
+	numbers = map[[16]byte]uint32{}
 	for n := range b.flows {
-		list = append(list, b.flows[n].key.A, b.flows[n].key.B)
+		for _, h := range [...]*[16]byte{&b.flows[n].key.A, &b.flows[n].key.B} {
+			if _, ok := numbers[*h]; !ok {
+				numbers[*h] = 0
+				list = append(list, *h)
+			}
+		}
 	}
 	slices.SortFunc(list, compareHosts)
-	return slices.Compact(list)
+	for n, h := range list {
+		numbers[h] = uint32(n)
+	}
+	return list, numbers
 }
 
 func isV4(a *[16]byte) bool { return [12]byte(a[:12]) == v4Mapped }
@@ -233,8 +241,7 @@ func vantagesOf(described []byte) (names []string) {
 // flowEncoder codes flows block by block.
 type flowEncoder struct {
 	b        *Builder
-	hosts    [][16]byte
-	numbers  map[[16]byte]uint64 // of hosts
+	numbers  map[[16]byte]uint32 // of hosts
 	vantages []string
 	values   [columns][blockFlows]uint64
 	stored   [blockFlows]bool // the ID is stored
@@ -243,12 +250,6 @@ type flowEncoder struct {
 // block appends flows and their postings; low is the lowest time of a first packet. list is
 // memory to be used again.
 func (e *flowEncoder) block(flows, posts, list []byte, part []record, low int64) (_, _, _ []byte) {
-	if e.numbers == nil {
-		e.numbers = make(map[[16]byte]uint64, len(e.hosts))
-		for n, h := range e.hosts {
-			e.numbers[h] = uint64(n)
-		}
-	}
 	// The gaps of short lists share a parameter.
 	var short lengths
 	for n := range part {
@@ -267,7 +268,8 @@ func (e *flowEncoder) block(flows, posts, list []byte, part []record, low int64)
 		if swapped(f.opener) {
 			a, b = 1, 0
 		}
-		hosts, ports := [2][16]byte{f.key.A, f.key.B}, [2]uint16{f.key.PortA, f.key.PortB}
+		hosts := [2]uint32{e.numbers[f.key.A], e.numbers[f.key.B]}
+		ports := [2]uint16{f.key.PortA, f.key.PortB}
 		v[colNumber][n] = uint64(f.number - number)
 		v[colFirst][n] = zigzag(f.first - first)
 		v[colLast][n] = uint64(f.last - f.first)
@@ -277,7 +279,7 @@ func (e *flowEncoder) block(flows, posts, list []byte, part []record, low int64)
 			v[colOpener][n] |= storedID
 		}
 		v[colProto][n] = coded(f.key.Proto)
-		v[colHostA][n], v[colHostB][n] = e.numbers[hosts[a]], e.numbers[hosts[b]]
+		v[colHostA][n], v[colHostB][n] = uint64(hosts[a]), uint64(hosts[b])
 		v[colPortA][n], v[colPortB][n] = uint64(ports[a]), uint64(ports[b])
 		v[colPackets][n], v[colPacketsB][n] = uint64(f.gaps()), uint64(f.packets[b])
 		v[colBytesA][n], v[colBytesB][n] = f.bytes[a], f.bytes[b]

@@ -108,10 +108,10 @@ type Live struct {
 	size    int64
 	named   map[netip.Addr]struct{}
 
+	sums   sums
 	summed int64 // where the last sum block ends
 
-	sums    sums // these are the flusher's
-	file    File
+	file    File // the flusher's
 	page    []byte
 	dirty   bool // written and not synced
 	entered bool // its name is synced
@@ -147,8 +147,9 @@ func NewLive(seq uint64, first int64, o LiveOptions) *Live {
 	o.Section.Comment = segmentComment + fmt.Sprint(Version)
 	buf.n = len(pcapng.AppendSection(buf.data[:0], o.Section))
 	l.size = int64(buf.n)
-	l.sums.take(buf, buf.n)
-	l.appendSum() // says that there are sums
+	l.sums.begin()
+	l.sums.add(buf.data[:buf.n])
+	l.putSum() // says that there are sums
 	return l
 }
 
@@ -226,6 +227,7 @@ func (l *Live) put(encode func(dst []byte) []byte) int64 {
 	cur := l.bufs[len(l.bufs)-1]
 	off := l.size
 	n := len(encode(cur.data[:cur.n]))
+	l.sums.add(cur.data[cur.n:n])
 	l.size += int64(n - cur.n)
 	cur.n = n
 	return off
@@ -262,6 +264,7 @@ func (l *Live) Append(src *Source, p *pcap.Packet, h *flow.Header) *Entry {
 	cur := l.bufs[len(l.bufs)-1]
 	off := l.size
 	n := len(pcapng.AppendPacket(cur.data[:cur.n], src.id, &q))
+	l.sums.add(cur.data[cur.n:n])
 	l.size += int64(n - cur.n)
 	cur.n = n
 	l.b.Add(off, src.id, &q, h, e, as)
@@ -379,7 +382,6 @@ func (l *Live) WriteBuffer(b *Buffer) error {
 		b.flushed = b.end
 		l.dirty = true
 	}
-	l.sums.take(b, b.end)
 	l.mu.Lock()
 	l.written = b.base + int64(b.end)
 	for i := range l.bufs {
@@ -399,11 +401,11 @@ func (l *Live) Flush() error {
 	if err := l.open(); err != nil {
 		return err
 	}
+	l.mu.Lock()
 	l.putSum()
-	l.mu.RLock()
 	cur := l.bufs[len(l.bufs)-1]
 	n := cur.n
-	l.mu.RUnlock()
+	l.mu.Unlock()
 	whole := n &^ (l.file.Page() - 1)
 	if whole > cur.flushed {
 		if _, err := l.file.WriteAt(cur.data[cur.flushed:whole], cur.base+int64(cur.flushed)); err != nil {

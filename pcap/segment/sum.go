@@ -2,64 +2,75 @@ package segment
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 
 	"github.com/sshark/sshark/pcap/pcapng"
 )
 
 const (
-	blockSum = 0x80005347 // for local use
-	sumBytes = 16         // of a sum block in the file
+	blockSum    = 0x80005347 // for local use
+	sumBytes    = 20         // of a sum block in the file
+	sectorBytes = 512        // what a disk writes whole, or not at all
 )
 
-// sums is what a Live knows of the bytes since its last sum block.
+// sums is the sum of the bytes since the last sum block: of each sector the first word that is
+// not zero. A sector that the disk lost is zeros, so that word is missing; where it was partly
+// written and synced before, a block began behind that, which is zeros too. It costs little, as
+// most of the bytes are not looked at.
 type sums struct {
-	crc  uint32
-	upTo int64 // they are summed up to here
+	sum  uint64 // FNV-1a (RFC 9923) of the words
+	upTo int64  // bytes of the segment that it is of, or that are before it
+	seen bool   // this sector's word
 }
 
-// take sums the bytes of a buffer from where the last ones ended to n.
-func (s *sums) take(b *Buffer, n int) {
-	from := int(s.upTo - b.base)
-	if from < 0 || from >= n {
-		return
-	}
-	s.crc = crc32.Update(s.crc, castagnoli, b.data[from:n])
-	s.upTo = b.base + int64(n)
-}
+const (
+	fnvBasis = 0xcbf29ce484222325
+	fnvPrime = 0x100000001b3
+)
 
-// putSum ends what is there with a sum block, unless one ends it; the flusher's.
-func (l *Live) putSum() {
-	// Most of it without the lock that Append needs.
-	l.mu.RLock()
-	cur := l.bufs[len(l.bufs)-1]
-	n := cur.n
-	l.mu.RUnlock()
-	l.sums.take(cur, n)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for i, b := range l.bufs {
-		if i < len(l.bufs)-1 {
-			l.sums.take(b, b.end)
-		} else {
-			l.sums.take(b, b.n)
+var zeros [sectorBytes]byte
+
+// begin begins a new sum.
+func (s *sums) begin() { s.sum, s.seen = fnvBasis, false }
+
+// add adds the bytes that follow, whole words of 4.
+func (s *sums) add(b []byte) {
+	for len(b) > 0 {
+		n := min(sectorBytes-int(s.upTo&(sectorBytes-1)), len(b))
+		if !s.seen && (b[0] != 0 || !bytes.Equal(b[:n], zeros[:n])) {
+			for i := 0; i+4 <= n && !s.seen; i += 4 {
+				if w := binary.LittleEndian.Uint32(b[i:]); w != 0 {
+					s.sum = (s.sum ^ uint64(w)) * fnvPrime
+					s.seen = true
+				}
+			}
 		}
+		if s.upTo += int64(n); s.upTo&(sectorBytes-1) == 0 {
+			s.seen = false
+		}
+		b = b[n:]
 	}
+}
+
+// Write is add, for io.CopyN.
+func (s *sums) Write(b []byte) (int, error) {
+	s.add(b)
+	return len(b), nil
+}
+
+// putSum ends what is there with a sum block, unless one ends it; under the lock. There is room
+// for it in every buffer.
+func (l *Live) putSum() {
 	if l.summed == l.size {
 		return
 	}
-	l.appendSum()
-}
-
-// appendSum is called under the lock; there is room for it in every buffer.
-func (l *Live) appendSum() {
-	body := binary.LittleEndian.AppendUint32(nil, l.sums.crc)
+	body := binary.LittleEndian.AppendUint64(nil, l.sums.sum)
 	l.put(func(dst []byte) []byte { return pcapng.AppendBlock(dst, blockSum, body) })
-	l.sums = sums{upTo: l.size}
+	l.sums.begin()
 	l.summed = l.size
 }
 
@@ -68,8 +79,8 @@ func (l *Live) appendSum() {
 // there were any.
 func Vouched(file io.Reader) (end int64, ok bool, err error) {
 	r := bufio.NewReaderSize(file, 256<<10)
-	crc := crc32.New(castagnoli)
-	at := int64(0)
+	var sum sums
+	sum.begin()
 	for n := 0; ; n++ {
 		head, err := r.Peek(sumBytes)
 		kind, size := uint32(0), uint32(0)
@@ -85,18 +96,17 @@ func Vouched(file io.Reader) (end int64, ok bool, err error) {
 			return end, ok, nil
 		case kind == blockSum:
 			ok = ok || n == 1
-			if len(head) < sumBytes || size != sumBytes || binary.LittleEndian.Uint32(head[8:]) != crc.Sum32() ||
-				binary.LittleEndian.Uint32(head[12:]) != sumBytes {
+			if len(head) < sumBytes || size != sumBytes || binary.LittleEndian.Uint64(head[8:]) != sum.sum ||
+				binary.LittleEndian.Uint32(head[16:]) != sumBytes {
 				return end, ok, nil
 			}
-			crc.Reset()
 			r.Discard(sumBytes) // it was peeked
-			at += sumBytes
-			end = at
+			sum.begin()
+			sum.upTo += sumBytes
+			end = sum.upTo
 			continue
 		}
-		k, err := io.CopyN(crc, r, int64(size))
-		at += k
+		_, err = io.CopyN(&sum, r, int64(size))
 		if err != nil && !errors.Is(err, io.EOF) {
 			return end, ok, fmt.Errorf("read segment: %w", err)
 		}

@@ -46,8 +46,8 @@ const (
 const (
 	maxManifest = 4 << 20  // bytes
 	maxNodes    = 5000     // of a manifest
-	maxNames    = 64 << 20 // bytes of names.json
-	maxNamed    = 1 << 20  // bytes of one record of it
+	maxNames    = 16 << 20 // bytes of names.json; what does not fit is in the packets' files all the same
+	maxNamed    = 64 << 10 // bytes of one record of it
 	maxPadding  = 1 << 20  // bytes behind the last entry
 )
 

@@ -366,6 +366,7 @@ func TestHostile(t *testing.T) {
 			return a
 		},
 			Limits{}, ErrManifest, "too long"},
+		{"too many names", func(a []entry) []entry { a[1].body = append(a[1].body, bytes.Repeat([]byte(" "), maxNames)...); return a }, Limits{}, ErrTooLarge, "names.json"},
 		{"names that are none", func(a []entry) []entry { a[1].body = []byte(`{"a":1}`); return a }, Limits{}, ErrManifest, "names.json"},
 		{"names cut off", func(a []entry) []entry { a[1].body = a[1].body[:40]; return a }, Limits{}, ErrManifest, "names.json"},
 		{"name without an address", func(a []entry) []entry { a[1].body = []byte(`[{"names":["x"]}]`); return a }, Limits{}, ErrManifest, "names.json"},
@@ -389,6 +390,18 @@ func TestHostile(t *testing.T) {
 				t.Errorf("%v, want %v with %q", err, tt.want, tt.says)
 			}
 		})
+	}
+}
+
+// TestHoles: a file may claim bytes that are not there, in the ways of GNU tar.
+func TestHoles(t *testing.T) {
+	for _, h := range []*tar.Header{
+		{Typeflag: tar.TypeGNUSparse, Name: "node-a.pcapng", Size: 1 << 40},
+		{Typeflag: tar.TypeReg, Name: "node-a.pcapng", Size: 1 << 40, PAXRecords: map[string]string{"GNU.sparse.major": "1"}},
+	} {
+		if unsafe(h) == "" {
+			t.Errorf("%+v is taken", h)
+		}
 	}
 }
 

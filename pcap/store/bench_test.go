@@ -21,6 +21,9 @@ func frames(n, size int) []pcap.Packet {
 	list := make([]pcap.Packet, n)
 	for k := range list {
 		b := frame(flow.TCP, fmt.Sprintf("10.0.%d.%d:%d", k>>8&255, k&255, 1024+k%60000), "10.9.0.1:80", flow.ACK, size)
+		for n := 54; n < len(b); n++ { // as text: zeros are special to some
+			b[n] = byte('a' + n%26)
+		}
 		list[k] = pcap.Packet{Data: b, Length: uint32(len(b)), Flags: 1, Iface: podA}
 	}
 	return list

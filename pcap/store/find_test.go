@@ -114,19 +114,22 @@ func BenchmarkFind(b *testing.B) {
 	since := start + 3600e9
 	byPod := func(i *flow.Info) bool { return i.Iface.Pod.Name == "pod-7" }
 	for _, cold := range []string{"cold", "warm"} {
-		for name, do := range map[string]func(*testing.B){
-			"ID":   func(b *testing.B) { find(b, 0, 0, id, byID) },
-			"port": func(b *testing.B) { find(b, 0, 0, 0, byPort) },
-			"pod":  func(b *testing.B) { find(b, since, since+int64(5*time.Minute), 0, byPod) },
+		for _, q := range []struct {
+			name string
+			do   func(*testing.B)
+		}{
+			{"ID", func(b *testing.B) { find(b, 0, 0, id, byID) }},
+			{"port", func(b *testing.B) { find(b, 0, 0, 0, byPort) }},
+			{"pod", func(b *testing.B) { find(b, since, since+int64(5*time.Minute), 0, byPod) }},
 		} {
-			b.Run(name+"/"+cold, func(b *testing.B) {
+			b.Run(q.name+"/"+cold, func(b *testing.B) {
 				for b.Loop() {
 					if cold == "cold" {
 						b.StopTimer()
 						forget(b, s.o.Dir)
 						b.StartTimer()
 					}
-					do(b)
+					q.do(b)
 				}
 			})
 		}

@@ -109,12 +109,15 @@ func (e *Env) snapshotMade(a *asked, i *snapshots.Info, m *snapshot.Manifest) er
 		}
 	}
 	err := e.retell(&asked{Request: query.Request{Follow: true}}, r, int(i.Packets), "packets")
-	lacks := ""
-	if n := len(i.Missing); n > 0 {
-		lacks = fmt.Sprintf(", %d of them incomplete or missing", n)
+	nodes := "1 node"
+	if i.Nodes > 1 {
+		nodes = fmt.Sprintf("%d nodes", i.Nodes)
 	}
-	e.say("snapshot %s: %d packets (%s) from %s to %s, of %d nodes%s; the file has %s: scp CONSOLE:/snapshots/%s%s .",
-		i.Name, i.Packets, sizeText(i.Bytes), rfc3339(m.Since.UnixNano()), rfc3339(m.Until.UnixNano()), i.Nodes, lacks, sizeText(uint64(i.Size)), i.Name, snapshots.Ext)
+	if n := len(i.Missing); n > 0 {
+		nodes += fmt.Sprintf(", %d of them incomplete or missing", n)
+	}
+	e.say("snapshot %s: %d packets (%s) from %s to %s, of %s; the file has %s: scp CONSOLE:/snapshots/%s%s .",
+		i.Name, i.Packets, sizeText(i.Bytes), rfc3339(m.Since.UnixNano()), rfc3339(m.Until.UnixNano()), nodes, sizeText(uint64(i.Size)), i.Name, snapshots.Ext)
 	return err
 }
 

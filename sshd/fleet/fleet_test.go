@@ -228,3 +228,28 @@ func TestCancel(t *testing.T) {
 		})
 	}
 }
+
+// TestOneNode: a question for one node goes to that one alone; of one that is not known it is said
+// that it is missing.
+func TestOneNode(t *testing.T) {
+	a, b := &sourcetest.Source{Kept: 3}, &sourcetest.Source{Kept: 5}
+	f := of(Member{"node-a", a}, Member{"node-b", b})
+	for node, want := range map[string]int{"node-a": 3, "node-b": 5, "": 8, "node-c": 0} {
+		n := &counted{PacketSink: nothing{}}
+		report, err := f.Packets(t.Context(), &query.Request{Node: node}, n)
+		if err != nil || n.n != want || report.Partial() != (node == "node-c") {
+			t.Errorf("%q: %d packets, %+v, %v", node, n.n, report, err)
+		}
+		lines, _, err := calls(t, f, query.Request{Node: node, Vantage: query.Both})
+		if err != nil || len(lines) != want {
+			t.Errorf("%q: %d calls, %v", node, len(lines), err)
+		}
+	}
+}
+
+// nothing takes packets.
+type nothing struct{}
+
+func (nothing) Packet(*pcap.Packet) error { return nil }
+func (nothing) Name(pcap.Name) error      { return nil }
+func (nothing) Flush() error              { return nil }

@@ -188,7 +188,7 @@ func (l *Library) scan() error {
 				}
 			}
 		case strings.HasSuffix(name, Ext):
-			info, err := l.look1(strings.TrimSuffix(name, Ext))
+			info, err := l.inspect(strings.TrimSuffix(name, Ext))
 			if err != nil {
 				l.o.Log.Warn("a snapshot cannot be read: it is left alone", "file", l.path(name), "error", err)
 				if st, err := e.Info(); err == nil {
@@ -203,8 +203,8 @@ func (l *Library) scan() error {
 	return nil
 }
 
-// look1 reads the beginning of a snapshot's file, and its record.
-func (l *Library) look1(name string) (*Info, error) {
+// inspect reads the beginning of a snapshot's file, and its record.
+func (l *Library) inspect(name string) (*Info, error) {
 	f, err := os.Open(l.path(name + Ext))
 	if err != nil {
 		return nil, err

@@ -103,6 +103,27 @@ func (k Calls) Section() Section {
 	}}
 }
 
+// Snapshots are the keys of the list of snapshots, beside Move.
+type Snapshots struct{ Open, New, Delete, Cancel key.Binding }
+
+// NewSnapshots is the key map of the list of snapshots.
+func NewSnapshots() Snapshots {
+	return Snapshots{
+		Open:   bind("enter", "look at it", "enter"),
+		New:    bind("n", "new, of the calls' window and filter", "n"),
+		Delete: bind("D", "delete", "D"),
+		Cancel: bind("x", "stop the making", "x"),
+	}
+}
+
+// Short is what the bottom line shows.
+func (k Snapshots) Short() []key.Binding { return []key.Binding{k.Open, k.New, k.Delete} }
+
+// Section is the map as help.
+func (k Snapshots) Section() Section {
+	return Section{"Snapshots", []key.Binding{k.Open, k.New, k.Delete, k.Cancel}}
+}
+
 // Detail are the keys of the detail pane, beside Move.
 type Detail struct {
 	NextCall, PrevCall, Raw, Apply, Exclude, Copy, Maximise, Next key.Binding

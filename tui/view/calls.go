@@ -179,6 +179,17 @@ func (m *Calls) query() string {
 	return m.filter
 }
 
+// Asks is what the list asks for now, with the edges of its window, and that in words.
+func (m *Calls) Asks() (q Query, about string) {
+	q = Query{Filter: m.query()}
+	q.Since, q.Until = m.window.Bounds(m.clock.Now())
+	about = m.window.Text(m.clock.Location)
+	if q.Filter != "" {
+		about += ", " + q.Filter
+	}
+	return q, about
+}
+
 // reset prepares a feed for the window and the filter.
 func (m *Calls) reset() {
 	if m.feed != nil {
