@@ -366,7 +366,10 @@ func TestHostile(t *testing.T) {
 			return a
 		},
 			Limits{}, ErrManifest, "too long"},
-		{"too many names", func(a []entry) []entry { a[1].body = append(a[1].body, bytes.Repeat([]byte(" "), maxNames)...); return a }, Limits{}, ErrTooLarge, "names.json"},
+		{"too many names", func(a []entry) []entry {
+			a[1].body = append(a[1].body, bytes.Repeat([]byte(" "), maxNames)...)
+			return a
+		}, Limits{}, ErrTooLarge, "names.json"},
 		{"names that are none", func(a []entry) []entry { a[1].body = []byte(`{"a":1}`); return a }, Limits{}, ErrManifest, "names.json"},
 		{"names cut off", func(a []entry) []entry { a[1].body = a[1].body[:40]; return a }, Limits{}, ErrManifest, "names.json"},
 		{"name without an address", func(a []entry) []entry { a[1].body = []byte(`[{"names":["x"]}]`); return a }, Limits{}, ErrManifest, "names.json"},
