@@ -54,7 +54,7 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 		all=$$($(GO) test -list '^Fuzz' $$dir) || { echo "$$all"; exit 1; }; \
 		for target in $$(echo "$$all" | grep '^Fuzz'); do \
 			echo "== $$dir $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$dir || exit 1; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$dir || exit 1; \
 		done; \
 	done
 

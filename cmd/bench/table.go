@@ -68,7 +68,11 @@ func (t *table) ratio(a, b, col string) {
 	if !ok1 || !ok2 || y == 0 {
 		return
 	}
-	t.note("%s: %s is %.2f times %s", col, a, x/y, b)
+	digits := 2
+	if x/y < 0.1 {
+		digits = 4
+	}
+	t.note("%s: %s is %.*f times %s", col, a, digits, x/y, b)
 }
 
 func (t *table) print() { t.write(os.Stdout) }

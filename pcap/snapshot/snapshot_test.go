@@ -362,7 +362,7 @@ func TestHostile(t *testing.T) {
 			})
 		}, Limits{}, ErrTooLarge, "come out of"},
 		{"a bomb of names", func(a []entry) []entry {
-			a[1].body = append([]byte("["), bytes.Repeat([]byte(" "), 40<<20)...)
+			a[1].body = append([]byte("["), bytes.Repeat([]byte(" "), 10<<20)...)
 			return a
 		},
 			Limits{}, ErrManifest, "too long"},
