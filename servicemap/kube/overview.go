@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // Running is a pod that has a network: an address, and not ended.
@@ -12,6 +14,7 @@ type Running struct {
 	UID                   string // of the node's cgroups
 	HostNetwork           bool
 	Since                 time.Time // when it began
+	Worker                bool      // one of the workers, which capture nothing of themselves
 }
 
 // Running are the pods that have a network now, and are not being deleted, in no order.
@@ -22,7 +25,8 @@ func (c *Cluster) Running() []Running {
 	for _, space := range c.pods {
 		for _, p := range space {
 			if len(p.addrs) > 0 && p.finished == 0 && !p.condition.leaving {
-				all = append(all, Running{p.Namespace, p.Name, p.node, p.cgroup, p.hostNetwork, time.Unix(0, p.start)})
+				all = append(all, Running{Namespace: p.Namespace, Name: p.Name, Node: p.node, UID: p.cgroup, HostNetwork: p.hostNetwork,
+					Since: time.Unix(0, p.start), Worker: p.Namespace == c.own && c.selectsWorker.Matches(labels.Set(p.labels))})
 			}
 		}
 	}
