@@ -56,12 +56,6 @@ func (s *sums) add(b []byte) {
 	}
 }
 
-// Write is add, for io.CopyN.
-func (s *sums) Write(b []byte) (int, error) {
-	s.add(b)
-	return len(b), nil
-}
-
 // putSum ends what is there with a sum block, unless one ends it; under the lock. There is room
 // for it in every buffer.
 func (l *Live) putSum() {
@@ -79,6 +73,7 @@ func (l *Live) putSum() {
 // there were any.
 func Vouched(file io.Reader) (end int64, ok bool, err error) {
 	r := bufio.NewReaderSize(file, 256<<10)
+	part := make([]byte, 64<<10)
 	var sum sums
 	sum.begin()
 	for n := 0; ; n++ {
@@ -106,12 +101,16 @@ func Vouched(file io.Reader) (end int64, ok bool, err error) {
 			end = sum.upTo
 			continue
 		}
-		_, err = io.CopyN(&sum, r, int64(size))
-		if err != nil && !errors.Is(err, io.EOF) {
-			return end, ok, fmt.Errorf("read segment: %w", err)
-		}
-		if err != nil {
-			return end, ok, nil
+		for left := int(size); left > 0; left -= len(part) {
+			part = part[:min(left, cap(part))]
+			_, err := io.ReadFull(r, part)
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				return end, ok, nil
+			}
+			if err != nil {
+				return end, ok, fmt.Errorf("read segment: %w", err)
+			}
+			sum.add(part)
 		}
 	}
 }
