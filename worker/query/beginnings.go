@@ -82,15 +82,22 @@ func (q *reading) beginnings(ctx context.Context, e *dissect.Engine, since, unti
 	}
 	learn := newLearner(q.names)
 	learn.pod = q.pod
-	return q.before(ctx, since, func(i *flow.Info) bool { return want[i.ID] && q.match(i) }, learn.name, func(p *pcap.Packet, id flow.ID) {
+	return q.before(ctx, since, func(id flow.ID) bool { return want[id] }, learn.name, func(p *pcap.Packet, id flow.ID) {
 		learn.packet(p)
 		e.Packet(p, id, q.opener[id])
 	})
 }
 
-// before visits packets from before a time.
-func (q *reading) before(ctx context.Context, since int64, match func(*flow.Info) bool, name func(pcap.Name), visit func(*pcap.Packet, flow.ID)) error {
-	it := q.s.o.Store.Packets(ctx, 0, since, match)
+// before visits the packets from before a time of wanted flows that may match. Judgements are
+// not remembered: who is who may be known better in the window.
+func (q *reading) before(ctx context.Context, since int64, wanted func(flow.ID) bool, name func(pcap.Name), visit func(*pcap.Packet, flow.ID)) error {
+	it := q.s.o.Store.Packets(ctx, 0, since, func(i *flow.Info) bool {
+		if !wanted(i.ID) || !q.byNames(i) {
+			return false
+		}
+		q.opens(i)
+		return true
+	})
 	defer it.Close()
 	it.OnName, it.Known, it.Present, it.Only = name, q.hints.known, q.hints.present, q.only()
 	var p pcap.Packet
@@ -107,13 +114,12 @@ func (q *reading) before(ctx context.Context, since int64, match func(*flow.Info
 }
 
 // older lists the connections with packets in [from, until) that have, or may have, some before
-// since, and that may match.
+// since. No segment's names are known here, so only what needs none is left out.
 func (q *reading) older(ctx context.Context, from, since, until int64) (ids []flow.ID, err error) {
 	const syn = uint8(flow.SYN)
-	mayMatch := func(i *flow.Info) bool { return i.Key.Proto == flow.TCP && !q.filter.RulesOut(&i.Key) }
-	err = q.s.o.Store.Flows(ctx, from, until, mayMatch, func(i *flow.Info) error {
-		begun := i.First >= since && (i.Flags[0]|i.Flags[1])&syn != 0
-		if !begun && q.match(i) {
+	streams := func(i *flow.Info) bool { return i.Key.Proto == flow.TCP && q.asked(i) }
+	err = q.s.o.Store.Flows(ctx, from, until, streams, func(i *flow.Info) error {
+		if begun := i.First >= since && (i.Flags[0]|i.Flags[1])&syn != 0; !begun {
 			ids = append(ids, i.ID)
 		}
 		return nil
@@ -134,7 +140,7 @@ func (q *reading) recognize(ctx context.Context, ids []flow.ID, since int64) err
 	}
 	e := dissect.NewEngine(dissect.Options{Protocols: q.s.o.Protocols, Workers: 1,
 		Handler: func(int) dissect.Handler { return &recognizer{&q.s.kinds} }})
-	err := q.before(ctx, since, func(i *flow.Info) bool { return left[i.ID] > 0 && q.match(i) }, nil, func(p *pcap.Packet, id flow.ID) {
+	err := q.before(ctx, since, func(id flow.ID) bool { return left[id] > 0 }, nil, func(p *pcap.Packet, id flow.ID) {
 		if left[id] > 0 {
 			left[id]--
 			e.Packet(p, id, q.opener[id])

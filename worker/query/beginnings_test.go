@@ -97,6 +97,10 @@ func TestBeginnings(t *testing.T) {
 			t.Errorf("%s: %d calls, of which %d are the file's", name, len(got), len(want))
 		}
 	}
+	named := jsonLines(t, stored, Request{Filter: filter + ` && dst.pod.name == "catalog"`, Since: late})
+	if want := jsonLines(t, stored, Request{Filter: filter, Since: late}); len(want) < 3 || !slices.Equal(named, want) {
+		t.Errorf("by the pod's name: %d calls of %d, or not as from both ends", len(named), len(want))
+	}
 	var packets counter
 	if _, err := stored.Packets(context.Background(), &Request{Filter: filter, Since: late}, &packets); err != nil || packets.packets == 0 {
 		t.Errorf("%d packets: %v", packets.packets, err)

@@ -104,27 +104,42 @@ func (q *reading) resolve(a netip.AddrPort, at int64) *dissect.Identity {
 	return id
 }
 
-// match prunes flows by their ends, before any of their packets is read.
+// match prunes flows by their ends, before any of their packets is read, and remembers how it
+// judged: it is called when the names of the flow's segment are known.
 func (q *reading) match(i *flow.Info) bool {
-	if only := q.filter.Stream(); q.filter.RulesOut(&i.Key) || only != 0 && i.ID != only {
+	if !q.asked(i) {
+		return false // costs less than to remember it
+	}
+	want, known := q.wants[i.ID]
+	if !known {
+		want = q.byNames(i)
+		q.wants[i.ID] = want
+	}
+	if want {
+		q.opens(i)
+	}
+	return want
+}
+
+// asked prunes flows by what needs no names.
+func (q *reading) asked(i *flow.Info) bool {
+	if q.r.Stream != 0 && i.ID != q.r.Stream {
 		return false
 	}
-	if q.r.Stream != 0 {
-		if i.ID != q.r.Stream {
-			return false
-		}
-	} else if want, known := q.wants[i.ID]; known && !want {
-		return false
-	} else if !known {
-		want = q.hints.ambiguous(i) || q.mayMatch(i)
-		if q.wants[i.ID] = want; !want {
-			return false
-		}
-	}
+	only := q.filter.Stream()
+	return !q.filter.RulesOut(&i.Key) && (only == 0 || i.ID == only)
+}
+
+// byNames prunes flows by the names that are known now.
+func (q *reading) byNames(i *flow.Info) bool {
+	return q.r.Stream != 0 || q.hints.ambiguous(i) || q.mayMatch(i)
+}
+
+// opens notes who began a flow, as far as a segment tells.
+func (q *reading) opens(i *flow.Info) {
 	if o := q.opener[i.ID]; o != flow.OpenerA && o != flow.OpenerB {
 		q.opener[i.ID] = i.Opener
 	}
-	return true
 }
 
 // only is the only flow that match chooses, 0: there may be others.
