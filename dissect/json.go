@@ -5,6 +5,14 @@ import (
 	"unsafe"
 )
 
+// AppendKnown appends `,"name":value` where there is a value that came off the wire.
+func AppendKnown(dst []byte, name string, value []byte) []byte {
+	if len(value) == 0 {
+		return dst
+	}
+	return AppendBytes(AppendKey(dst, name), value)
+}
+
 // AppendKey appends `,"name":`. The name is one of ours: it needs no escaping.
 func AppendKey(dst []byte, name string) []byte {
 	dst = append(dst, ',', '"')

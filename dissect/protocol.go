@@ -116,3 +116,13 @@ type Field struct {
 	// as the zero value.
 	Get func(c *Call) any
 }
+
+// Of makes a Field.Get of what reads one kind of message; of other messages nothing is known.
+func Of[M Message](get func(M) any) func(*Call) any {
+	return func(c *Call) any {
+		if m, ok := c.Message.(M); ok {
+			return get(m)
+		}
+		return nil
+	}
+}

@@ -32,9 +32,9 @@ var fields = []dissect.Field{
 			return consistencies[e.consistency]
 		})},
 	{Name: "cassandra_version", Kind: dissect.Int, Help: "version of the protocol", Example: "5",
-		Get: of(func(e *exchange) any { return int64(e.version) })},
+		Get: dissect.Of(func(e *exchange) any { return int64(e.version) })},
 	{Name: "cassandra_compression", Kind: dissect.String, Help: "how the request was compressed: lz4, snappy", Example: `"lz4"`,
-		Get: of(func(e *exchange) any {
+		Get: dissect.Of(func(e *exchange) any {
 			if e.compression == "" {
 				return nil
 			}
@@ -65,20 +65,11 @@ var fields = []dissect.Field{
 	{Name: "cassandra_response_size", Kind: dissect.Int, Help: "bytes of the response, or of the event", Example: "1024",
 		Get: answered(func(e *exchange) any { return e.answerSize })},
 	{Name: "cassandra_total_size", Kind: dissect.Int, Help: "bytes of request and response", Example: "1024",
-		Get: of(func(e *exchange) any { return e.size + e.answerSize })},
-}
-
-func of(get func(*exchange) any) func(*dissect.Call) any {
-	return func(c *dissect.Call) any {
-		if e, ok := c.Message.(*exchange); ok {
-			return get(e)
-		}
-		return nil
-	}
+		Get: dissect.Of(func(e *exchange) any { return e.size + e.answerSize })},
 }
 
 func asking(get func(*exchange) any) func(*dissect.Call) any {
-	return of(func(e *exchange) any {
+	return dissect.Of(func(e *exchange) any {
 		if !e.asked {
 			return nil
 		}
@@ -87,7 +78,7 @@ func asking(get func(*exchange) any) func(*dissect.Call) any {
 }
 
 func answered(get func(*exchange) any) func(*dissect.Call) any {
-	return of(func(e *exchange) any {
+	return dissect.Of(func(e *exchange) any {
 		if !e.said {
 			return nil
 		}

@@ -8,7 +8,7 @@ import (
 // fields are in JSON order.
 var fields = []dissect.Field{
 	{Name: "ftp_command", Kind: dissect.String, Help: "command, in upper case", Example: `"RETR"`,
-		Get: of(func(e *exchange) any {
+		Get: dissect.Of(func(e *exchange) any {
 			switch {
 			case !e.asked:
 				return nil
@@ -18,21 +18,21 @@ var fields = []dissect.Field{
 			return string(e.command())
 		})},
 	{Name: "ftp_argument", Kind: dissect.String, Help: "what stands behind the command, but no password", Example: `"robots.txt"`,
-		Get: of(func(e *exchange) any {
+		Get: dissect.Of(func(e *exchange) any {
 			if args, _ := e.argument(); len(args) > 0 {
 				return string(args)
 			}
 			return nil
 		})},
 	{Name: "ftp_code", Kind: dissect.Int, Help: "code of the last reply", Example: "550",
-		Get: of(func(e *exchange) any {
+		Get: dissect.Of(func(e *exchange) any {
 			if e.resp == nil {
 				return nil
 			}
 			return int64(replies.Code(e.resp))
 		})},
 	{Name: "ftp_reply", Kind: dissect.String, Help: "last line of the reply, without the code", Example: `"No such file"`,
-		Get: of(func(e *exchange) any {
+		Get: dissect.Of(func(e *exchange) any {
 			if e.resp == nil {
 				return nil
 			}
@@ -47,12 +47,3 @@ var boxed = func() (list [len(verbs)]any) {
 	}
 	return list
 }()
-
-func of(get func(*exchange) any) func(*dissect.Call) any {
-	return func(c *dissect.Call) any {
-		if e, ok := c.Message.(*exchange); ok {
-			return get(e)
-		}
-		return nil
-	}
-}

@@ -17,3 +17,28 @@ func Shorten(dst []byte, start, n int) []byte {
 	}
 	return append(dst[:end], "…"...)
 }
+
+// OneLine appends a text with a blank for what separates its words, and little more of it than n
+// bytes: enough to see that it has to be shortened.
+func OneLine(dst, s []byte, n int) []byte {
+	start := len(dst)
+	blank := true
+	for _, c := range s {
+		if c == ' ' || c == '\t' || c == '\n' || c == '\r' {
+			if !blank {
+				dst = append(dst, ' ')
+			}
+			blank = true
+			continue
+		}
+		blank = false
+		dst = append(dst, c)
+		if len(dst)-start > n {
+			break
+		}
+	}
+	if len(dst) > start && dst[len(dst)-1] == ' ' {
+		dst = dst[:len(dst)-1]
+	}
+	return dst
+}

@@ -4,25 +4,25 @@ import "github.com/sshark/sshark/dissect"
 
 // fields are in JSON order.
 var fields = []dissect.Field{
-	{Name: "mongodb_command", Kind: dissect.String, Help: "command", Example: `"find"`, Get: of(getCommand)},
+	{Name: "mongodb_command", Kind: dissect.String, Help: "command", Example: `"find"`, Get: dissect.Of(getCommand)},
 	{Name: "mongodb_collection", Kind: dissect.String, Help: "collection", Example: `"orders"`, Get: optional((*exchange).collectionOf)},
 	{Name: "mongodb_database", Kind: dissect.String, Help: "database", Example: `"shop"`, Get: optional((*exchange).databaseOf)},
 	{Name: "mongodb_opcode", Kind: dissect.String, Help: "kind of the request's message", Example: `"OP_MSG"`,
-		Get: of(func(e *exchange) any {
+		Get: dissect.Of(func(e *exchange) any {
 			if name, ok := boxedOpcodes[e.op]; ok {
 				return name
 			}
 			return string(e.appendOpcode(nil))
 		})},
 	{Name: "mongodb_compressor", Kind: dissect.String, Help: "how the request was compressed: snappy, zlib, zstd", Example: `"zstd"`,
-		Get: of(func(e *exchange) any {
+		Get: dissect.Of(func(e *exchange) any {
 			if e.compressor == "" {
 				return nil
 			}
 			return e.compressor
 		})},
 	{Name: "mongodb_success", Kind: dissect.Bool, Help: "the server did what was asked", Example: "true",
-		Get: of(func(e *exchange) any {
+		Get: dissect.Of(func(e *exchange) any {
 			if !e.said || !e.answer.failed && !e.answer.ok {
 				return nil
 			}
@@ -35,25 +35,16 @@ var fields = []dissect.Field{
 	{Name: "mongodb_error_message", Kind: dissect.String, Help: "error in words", Example: `"not authorized"`,
 		Get: failing(func(r *reading) any { return some(r.text) })},
 	{Name: "mongodb_request_size", Kind: dissect.Int, Help: "bytes of the request", Example: "1024",
-		Get: of(func(e *exchange) any { return e.size })},
+		Get: dissect.Of(func(e *exchange) any { return e.size })},
 	{Name: "mongodb_response_size", Kind: dissect.Int, Help: "bytes of the reply", Example: "1024",
-		Get: of(func(e *exchange) any {
+		Get: dissect.Of(func(e *exchange) any {
 			if !e.said {
 				return nil
 			}
 			return e.answerSize
 		})},
 	{Name: "mongodb_total_size", Kind: dissect.Int, Help: "bytes of request and reply", Example: "1024",
-		Get: of(func(e *exchange) any { return e.size + e.answerSize })},
-}
-
-func of(get func(*exchange) any) func(*dissect.Call) any {
-	return func(c *dissect.Call) any {
-		if e, ok := c.Message.(*exchange); ok {
-			return get(e)
-		}
-		return nil
-	}
+		Get: dissect.Of(func(e *exchange) any { return e.size + e.answerSize })},
 }
 
 func some(b []byte) any {
@@ -64,11 +55,11 @@ func some(b []byte) any {
 }
 
 func optional(get func(*exchange) []byte) func(*dissect.Call) any {
-	return of(func(e *exchange) any { return some(get(e)) })
+	return dissect.Of(func(e *exchange) any { return some(get(e)) })
 }
 
 func failing(get func(*reading) any) func(*dissect.Call) any {
-	return of(func(e *exchange) any {
+	return dissect.Of(func(e *exchange) any {
 		if !e.said || !e.answer.failed {
 			return nil
 		}

@@ -4,10 +4,10 @@ import "github.com/sshark/sshark/dissect"
 
 // fields are in JSON order.
 var fields = []dissect.Field{
-	{Name: "mqtt_type", Kind: dissect.String, Help: "type of packet: CONNECT, PUBLISH, SUBACK", Example: `"PUBLISH"`, Get: of(func(m *packet) any { return boxed[m.kind] })},
-	{Name: "mqtt_topic", Kind: dissect.String, Help: "topic; of SUBSCRIBE the first filter", Example: `"shop/orders"`, Get: of(func(m *packet) any { return known(m.topic) })},
+	{Name: "mqtt_type", Kind: dissect.String, Help: "type of packet: CONNECT, PUBLISH, SUBACK", Example: `"PUBLISH"`, Get: dissect.Of(func(m *packet) any { return boxed[m.kind] })},
+	{Name: "mqtt_topic", Kind: dissect.String, Help: "topic; of SUBSCRIBE the first filter", Example: `"shop/orders"`, Get: dissect.Of(func(m *packet) any { return known(m.topic) })},
 	{Name: "mqtt_topics", Kind: dissect.Strings, Help: "filters of SUBSCRIBE and UNSUBSCRIBE", Example: `"shop/#"`,
-		Get: of(func(m *packet) any {
+		Get: dissect.Of(func(m *packet) any {
 			if m.list == nil {
 				return nil
 			}
@@ -19,17 +19,17 @@ var fields = []dissect.Field{
 	{Name: "mqtt_retain", Kind: dissect.Bool, Help: "the broker keeps, or kept, the message", Example: "true", Get: ofPublish(func(m *packet) any { return m.first&1 != 0 })},
 	{Name: "mqtt_dup", Kind: dissect.Bool, Help: "PUBLISH is sent again", Example: "true", Get: ofPublish(func(m *packet) any { return m.first&8 != 0 })},
 	{Name: "mqtt_size", Kind: dissect.Int, Help: "bytes of the payload", Example: "64", Get: ofPublish(func(m *packet) any { return m.size })},
-	{Name: "mqtt_packet_id", Kind: dissect.Int, Help: "packet identifier, which an acknowledgement repeats", Example: "7", Get: of(func(m *packet) any { return positive(m.id) })},
+	{Name: "mqtt_packet_id", Kind: dissect.Int, Help: "packet identifier, which an acknowledgement repeats", Example: "7", Get: dissect.Of(func(m *packet) any { return positive(m.id) })},
 	{Name: "mqtt_client_id", Kind: dissect.String, Help: "client identifier (CONNECT)", Example: `"sensor-7"`,
-		Get: of(func(m *packet) any {
+		Get: dissect.Of(func(m *packet) any {
 			if !m.identified {
 				return nil
 			}
 			return string(m.client)
 		})},
-	{Name: "mqtt_username", Kind: dissect.String, Help: "user name (CONNECT)", Example: `"sensors"`, Get: of(func(m *packet) any { return known(m.user) })},
-	{Name: "mqtt_version", Kind: dissect.String, Help: "version, where CONNECT was seen: 3.1, 3.1.1, 5.0", Example: `"5.0"`, Get: of(func(m *packet) any { return known([]byte(m.versionName())) })},
-	{Name: "mqtt_reason_code", Kind: dissect.Int, Help: "return or reason code; of several the first failure", Example: "135", Get: of(func(m *packet) any { return positive(m.reason) })},
+	{Name: "mqtt_username", Kind: dissect.String, Help: "user name (CONNECT)", Example: `"sensors"`, Get: dissect.Of(func(m *packet) any { return known(m.user) })},
+	{Name: "mqtt_version", Kind: dissect.String, Help: "version, where CONNECT was seen: 3.1, 3.1.1, 5.0", Example: `"5.0"`, Get: dissect.Of(func(m *packet) any { return known([]byte(m.versionName())) })},
+	{Name: "mqtt_reason_code", Kind: dissect.Int, Help: "return or reason code; of several the first failure", Example: "135", Get: dissect.Of(func(m *packet) any { return positive(m.reason) })},
 }
 
 // boxed are the names of the types: filters ask for them at every call.
@@ -40,17 +40,8 @@ var boxed = func() (list [16]any) {
 	return list
 }()
 
-func of(get func(*packet) any) func(*dissect.Call) any {
-	return func(c *dissect.Call) any {
-		if m, ok := c.Message.(*packet); ok {
-			return get(m)
-		}
-		return nil
-	}
-}
-
 func ofPublish(get func(*packet) any) func(*dissect.Call) any {
-	return of(func(m *packet) any {
+	return dissect.Of(func(m *packet) any {
 		if m.kind != publish {
 			return nil
 		}

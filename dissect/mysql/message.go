@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/lines"
 )
 
 // maxSummary is how many bytes a summary has before it is cut.
@@ -66,7 +67,7 @@ func (e *exchange) AppendSummary(dst []byte) []byte {
 	start := len(dst)
 	switch {
 	case !e.asked:
-		return cut(appendLine(append(dst, "error "...), e.message), start)
+		return cut(lines.OneLine(append(dst, "error "...), e.message, maxSummary), start)
 	case e.login:
 		dst = append(append(dst, "login "...), e.user...)
 		if len(e.database) > 0 {
@@ -74,11 +75,11 @@ func (e *exchange) AppendSummary(dst []byte) []byte {
 		}
 		return cut(dst, start)
 	case e.com == comQuery:
-		return cut(appendLine(dst, e.query), start)
+		return cut(lines.OneLine(dst, e.query, maxSummary), start)
 	case e.com == comExecute && len(e.query) > 0, e.com == comBulkExecute && len(e.query) > 0:
-		return cut(appendLine(dst, e.query), start)
+		return cut(lines.OneLine(dst, e.query, maxSummary), start)
 	case e.com == comPrepare:
-		return cut(appendLine(append(dst, "prepare "...), e.query), start)
+		return cut(lines.OneLine(append(dst, "prepare "...), e.query, maxSummary), start)
 	}
 	for _, c := range e.command()[len("COM_"):] {
 		switch {
@@ -93,33 +94,9 @@ func (e *exchange) AppendSummary(dst []byte) []byte {
 	case e.hasID && e.id != lastPrepared:
 		dst = strconv.AppendUint(append(dst, " #"...), uint64(e.id), 10)
 	case len(e.query) > 0:
-		dst = appendLine(append(dst, ' '), e.query)
+		dst = lines.OneLine(append(dst, ' '), e.query, maxSummary)
 	}
 	return cut(dst, start)
-}
-
-// appendLine appends a text with a blank for what separates its words.
-func appendLine(dst, s []byte) []byte {
-	start := len(dst)
-	blank := true
-	for _, c := range s {
-		if c == ' ' || c == '\t' || c == '\n' || c == '\r' {
-			if !blank {
-				dst = append(dst, ' ')
-			}
-			blank = true
-			continue
-		}
-		blank = false
-		dst = append(dst, c)
-		if len(dst)-start > maxSummary {
-			break
-		}
-	}
-	if len(dst) > start && dst[len(dst)-1] == ' ' {
-		dst = dst[:len(dst)-1]
-	}
-	return dst
 }
 
 // cut shortens what was appended to dst since start to what a summary may have.
@@ -156,18 +133,18 @@ func (e *exchange) AppendFields(dst []byte) []byte {
 	if c := e.command(); c != "" {
 		dst = dissect.AppendString(dissect.AppendKey(dst, "mysql_command"), c)
 	}
-	dst = appendKnown(dst, "mysql_query", e.text())
+	dst = dissect.AppendKnown(dst, "mysql_query", e.text())
 	if e.hasID {
 		dst = strconv.AppendUint(dissect.AppendKey(dst, "mysql_statement_id"), uint64(e.id), 10)
 	}
-	dst = appendKnown(dst, "mysql_user", e.user)
-	dst = appendKnown(dst, "mysql_database", e.database)
+	dst = dissect.AppendKnown(dst, "mysql_user", e.user)
+	dst = dissect.AppendKnown(dst, "mysql_database", e.database)
 	if e.asked && e.answered() {
 		dst = strconv.AppendBool(dissect.AppendKey(dst, "mysql_success"), !e.failed)
 	}
 	if e.failed {
 		dst = strconv.AppendUint(dissect.AppendKey(dst, "mysql_error_code"), uint64(e.code), 10)
-		dst = appendKnown(dst, "mysql_error_message", e.message)
+		dst = dissect.AppendKnown(dst, "mysql_error_message", e.message)
 	}
 	if e.asked {
 		dst = strconv.AppendUint(dissect.AppendKey(dst, "mysql_request_size"), e.sizes[0], 10)
@@ -176,13 +153,6 @@ func (e *exchange) AppendFields(dst []byte) []byte {
 		dst = strconv.AppendUint(dissect.AppendKey(dst, "mysql_response_size"), e.sizes[1], 10)
 	}
 	return strconv.AppendUint(dissect.AppendKey(dst, "mysql_total_size"), e.sizes[0]+e.sizes[1], 10)
-}
-
-func appendKnown(dst []byte, name string, value []byte) []byte {
-	if len(value) == 0 {
-		return dst
-	}
-	return dissect.AppendBytes(dissect.AppendKey(dst, name), value)
 }
 
 // Body implements dissect.Message: the text of the query, or the file that LOAD DATA LOCAL

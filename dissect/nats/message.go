@@ -115,11 +115,11 @@ func (m *message) AppendStatus(dst []byte) []byte {
 // AppendFields implements dissect.Message.
 func (m *message) AppendFields(dst []byte) []byte {
 	dst = append(append(append(dissect.AppendKey(dst, "nats_op"), '"'), m.op.name...), '"')
-	dst = appendKnown(dst, "nats_subject", m.subject)
-	dst = appendKnown(dst, "nats_reply", m.reply)
-	dst = appendKnown(dst, "nats_queue", m.queue)
-	dst = appendKnown(dst, "nats_sid", m.sid)
-	dst = appendKnown(dst, "nats_name", m.name())
+	dst = dissect.AppendKnown(dst, "nats_subject", m.subject)
+	dst = dissect.AppendKnown(dst, "nats_reply", m.reply)
+	dst = dissect.AppendKnown(dst, "nats_queue", m.queue)
+	dst = dissect.AppendKnown(dst, "nats_sid", m.sid)
+	dst = dissect.AppendKnown(dst, "nats_name", m.name())
 	if m.line.payload >= 0 {
 		dst = strconv.AppendInt(dissect.AppendKey(dst, "nats_size"), m.payloadSize(), 10)
 	}
@@ -139,14 +139,7 @@ func (m *message) AppendFields(dst []byte) []byte {
 	if s := m.status(); s > 0 {
 		dst = strconv.AppendInt(dissect.AppendKey(dst, "nats_status"), s, 10)
 	}
-	return appendKnown(dst, "nats_error", m.failure())
-}
-
-func appendKnown(dst []byte, key string, value []byte) []byte {
-	if len(value) == 0 {
-		return dst
-	}
-	return dissect.AppendBytes(dissect.AppendKey(dst, key), value)
+	return dissect.AppendKnown(dst, "nats_error", m.failure())
 }
 
 // eachHeader goes through the headers that are kept. Of those with the same name the first is

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/lines"
 )
 
 // maxSummary is how many bytes a summary has before it is cut.
@@ -62,10 +63,10 @@ func (e *exchange) AppendSummary(dst []byte) []byte {
 	switch {
 	case e.word == "ERROR":
 		dst = append(dst, "error "...)
-		dst = appendLine(dst, e.message)
+		dst = lines.OneLine(dst, e.message, maxSummary)
 	case e.word != "":
 		dst = append(dst, "notification "...)
-		dst = appendLine(dst, e.query)
+		dst = lines.OneLine(dst, e.query, maxSummary)
 	case e.kind == session:
 		dst = append(append(dst, "startup "...), e.user...)
 		dst = append(append(dst, ' '), e.database...)
@@ -74,39 +75,15 @@ func (e *exchange) AppendSummary(dst []byte) []byte {
 	case e.kind == function:
 		dst = append(dst, "function call"...)
 	case e.kind == prepare:
-		dst = appendLine(append(dst, "prepare "...), e.query)
+		dst = lines.OneLine(append(dst, "prepare "...), e.query, maxSummary)
 	case len(e.query) == 0 && e.kind == execute:
-		dst = appendLine(append(dst, "execute "...), e.statement)
+		dst = lines.OneLine(append(dst, "execute "...), e.statement, maxSummary)
 	case len(e.query) == 0 && e.kind == quiet:
 		dst = append(dst, "sync"...)
 	default:
-		dst = appendLine(dst, e.query)
+		dst = lines.OneLine(dst, e.query, maxSummary)
 	}
 	return cut(dst, start)
-}
-
-// appendLine appends a text with a blank for what separates its words.
-func appendLine(dst, s []byte) []byte {
-	start := len(dst)
-	blank := true
-	for _, c := range s {
-		if c == ' ' || c == '\t' || c == '\n' || c == '\r' {
-			if !blank {
-				dst = append(dst, ' ')
-			}
-			blank = true
-			continue
-		}
-		blank = false
-		dst = append(dst, c)
-		if len(dst)-start > maxSummary {
-			break
-		}
-	}
-	if len(dst) > start && dst[len(dst)-1] == ' ' {
-		dst = dst[:len(dst)-1]
-	}
-	return dst
 }
 
 // cut shortens what was appended to dst since start to what a summary may have.
@@ -150,15 +127,15 @@ func (e *exchange) AppendStatus(dst []byte) []byte {
 // AppendFields implements dissect.Message.
 func (e *exchange) AppendFields(dst []byte) []byte {
 	dst = dissect.AppendString(dissect.AppendKey(dst, "postgresql_command"), e.command())
-	dst = appendKnown(dst, "postgresql_query", e.text())
-	dst = appendKnown(dst, "postgresql_user", e.user)
-	dst = appendKnown(dst, "postgresql_database", e.database)
+	dst = dissect.AppendKnown(dst, "postgresql_query", e.text())
+	dst = dissect.AppendKnown(dst, "postgresql_user", e.user)
+	dst = dissect.AppendKnown(dst, "postgresql_database", e.database)
 	if e.answered() {
 		dst = strconv.AppendBool(dissect.AppendKey(dst, "postgresql_success"), !e.failed)
 	}
-	dst = appendKnown(dst, "postgresql_tag", e.tag)
-	dst = appendKnown(dst, "postgresql_error_code", e.code)
-	dst = appendKnown(dst, "postgresql_error_message", e.message)
+	dst = dissect.AppendKnown(dst, "postgresql_tag", e.tag)
+	dst = dissect.AppendKnown(dst, "postgresql_error_code", e.code)
+	dst = dissect.AppendKnown(dst, "postgresql_error_message", e.message)
 	if e.asked {
 		dst = strconv.AppendUint(dissect.AppendKey(dst, "postgresql_request_size"), e.sizes[0], 10)
 	}
@@ -166,13 +143,6 @@ func (e *exchange) AppendFields(dst []byte) []byte {
 		dst = strconv.AppendUint(dissect.AppendKey(dst, "postgresql_response_size"), e.sizes[1], 10)
 	}
 	return strconv.AppendUint(dissect.AppendKey(dst, "postgresql_total_size"), e.sizes[0]+e.sizes[1], 10)
-}
-
-func appendKnown(dst []byte, name string, value []byte) []byte {
-	if len(value) == 0 {
-		return dst
-	}
-	return dissect.AppendBytes(dissect.AppendKey(dst, name), value)
 }
 
 // Body implements dissect.Message: the text of the query, or what COPY sends; the rows of the

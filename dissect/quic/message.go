@@ -93,7 +93,7 @@ func (c *connection) Body(int) *dissect.Body { return nil }
 // fields are in JSON order.
 var fields = []dissect.Field{
 	{Name: "quic_version", Kind: dissect.Int, Help: "version: 1, 1798521807 is version 2, 4278190109 draft 29", Example: "1",
-		Get: of(func(c *connection) any { return int64(c.version) })},
+		Get: dissect.Of(func(c *connection) any { return int64(c.version) })},
 	{Name: "quic_sni", Kind: dissect.String, Help: "server name that the client asks for", Example: `"example.com"`,
 		Get: text((*tls.Handshake).AppendServerName)},
 	{Name: "quic_alpn", Kind: dissect.String, Help: "protocols that the client offers, with commas between", Example: `"h3"`,
@@ -101,9 +101,9 @@ var fields = []dissect.Field{
 	{Name: "quic_ja4", Kind: dissect.String, Help: "JA4 fingerprint of the client", Example: `"q13d0312h3_55b375c5d22e_06cda9e17597"`,
 		Get: text((*tls.Handshake).AppendJA4)},
 	{Name: "quic_retry", Kind: dissect.Bool, Help: "the server made the client prove its address", Example: "true",
-		Get: of(func(c *connection) any { return c.retried })},
+		Get: dissect.Of(func(c *connection) any { return c.retried })},
 	{Name: "quic_error_code", Kind: dissect.Int, Help: "error that ended the connection; from 256 on an alert of TLS", Example: "376",
-		Get: of(func(c *connection) any {
+		Get: dissect.Of(func(c *connection) any {
 			if !c.closed {
 				return nil
 			}
@@ -111,18 +111,9 @@ var fields = []dissect.Field{
 		})},
 }
 
-func of(get func(*connection) any) func(*dissect.Call) any {
-	return func(call *dissect.Call) any {
-		if c, ok := call.Message.(*connection); ok {
-			return get(c)
-		}
-		return nil
-	}
-}
-
 // text makes a getter of what is appended: nil where that is nothing.
 func text(appendTo func(*tls.Handshake, []byte) []byte) func(*dissect.Call) any {
-	return of(func(c *connection) any {
+	return dissect.Of(func(c *connection) any {
 		if b := appendTo(c.asking(), nil); len(b) > 0 {
 			return string(b)
 		}

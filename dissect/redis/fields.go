@@ -4,30 +4,21 @@ import "github.com/sshark/sshark/dissect"
 
 // fields are in JSON order.
 var fields = []dissect.Field{
-	{Name: "redis_command", Kind: dissect.String, Help: "command, in upper case", Example: `"GET"`, Get: of(getCommand)},
-	{Name: "redis_type", Kind: dissect.String, Help: "command, in upper case", Example: `"GET"`, Get: of(getCommand)},
+	{Name: "redis_command", Kind: dissect.String, Help: "command, in upper case", Example: `"GET"`, Get: dissect.Of(getCommand)},
+	{Name: "redis_type", Kind: dissect.String, Help: "command, in upper case", Example: `"GET"`, Get: dissect.Of(getCommand)},
 	{Name: "redis_push", Kind: dissect.String, Help: "what the server sent unasked: message, invalidate, monitor", Example: `"message"`,
-		Get: of(func(e *exchange) any {
+		Get: dissect.Of(func(e *exchange) any {
 			if !e.unasked {
 				return nil
 			}
 			return string(e.pushed())
 		})},
-	{Name: "redis_key", Kind: dissect.String, Help: "first key, or channel", Example: `"session:1"`, Get: of(func(e *exchange) any { return optional(e.key()) })},
+	{Name: "redis_key", Kind: dissect.String, Help: "first key, or channel", Example: `"session:1"`, Get: dissect.Of(func(e *exchange) any { return optional(e.key()) })},
 	{Name: "redis_error", Kind: dissect.String, Help: "error in words; of EXEC the first one within", Example: `"ERR unknown command"`,
-		Get: of(func(e *exchange) any { return optional(e.failure()) })},
-	{Name: "redis_request_size", Kind: dissect.Int, Help: "bytes of the command", Example: "64", Get: of(func(e *exchange) any { return int64(e.reqSize) })},
-	{Name: "redis_response_size", Kind: dissect.Int, Help: "bytes of the reply, or of the push", Example: "1024", Get: of(func(e *exchange) any { return int64(e.size) })},
-	{Name: "redis_total_size", Kind: dissect.Int, Help: "bytes of command and reply", Example: "1024", Get: of(func(e *exchange) any { return int64(e.reqSize + e.size) })},
-}
-
-func of(get func(*exchange) any) func(*dissect.Call) any {
-	return func(c *dissect.Call) any {
-		if e, ok := c.Message.(*exchange); ok {
-			return get(e)
-		}
-		return nil
-	}
+		Get: dissect.Of(func(e *exchange) any { return optional(e.failure()) })},
+	{Name: "redis_request_size", Kind: dissect.Int, Help: "bytes of the command", Example: "64", Get: dissect.Of(func(e *exchange) any { return int64(e.reqSize) })},
+	{Name: "redis_response_size", Kind: dissect.Int, Help: "bytes of the reply, or of the push", Example: "1024", Get: dissect.Of(func(e *exchange) any { return int64(e.size) })},
+	{Name: "redis_total_size", Kind: dissect.Int, Help: "bytes of command and reply", Example: "1024", Get: dissect.Of(func(e *exchange) any { return int64(e.reqSize + e.size) })},
 }
 
 func optional(b []byte) any {

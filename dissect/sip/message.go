@@ -86,23 +86,16 @@ func field(b []byte) []byte { return b[:min(len(b), maxField)] }
 
 // AppendFields implements dissect.Message.
 func (e *exchange) AppendFields(dst []byte) []byte {
-	dst = appendKnown(dst, "sip_method", e.method())
-	dst = appendKnown(dst, "sip_uri", e.uri())
+	dst = dissect.AppendKnown(dst, "sip_method", e.method())
+	dst = dissect.AppendKnown(dst, "sip_uri", e.uri())
 	if e.resp.seen {
 		dst = strconv.AppendInt(dissect.AppendKey(dst, "sip_status"), int64(e.resp.status), 10)
 	}
-	dst = appendKnown(dst, "sip_reason", e.reason())
-	dst = appendKnown(dst, "sip_call_id", e.callID())
-	dst = appendKnown(dst, "sip_cseq", e.cseq())
-	dst = appendKnown(dst, "sip_from", e.from())
-	return appendKnown(dst, "sip_to", e.to())
-}
-
-func appendKnown(dst []byte, key string, value []byte) []byte {
-	if len(value) == 0 {
-		return dst
-	}
-	return dissect.AppendBytes(dissect.AppendKey(dst, key), value)
+	dst = dissect.AppendKnown(dst, "sip_reason", e.reason())
+	dst = dissect.AppendKnown(dst, "sip_call_id", e.callID())
+	dst = dissect.AppendKnown(dst, "sip_cseq", e.cseq())
+	dst = dissect.AppendKnown(dst, "sip_from", e.from())
+	return dissect.AppendKnown(dst, "sip_to", e.to())
 }
 
 // Body implements dissect.Message: the body, as a description of a session.

@@ -8,7 +8,7 @@ import (
 // fields are in JSON order.
 var fields = []dissect.Field{
 	{Name: "smtp_command", Kind: dissect.String, Help: "command, in upper case", Example: `"RCPT"`,
-		Get: of(func(e *exchange) any {
+		Get: dissect.Of(func(e *exchange) any {
 			switch {
 			case !e.asked:
 				return nil
@@ -18,28 +18,28 @@ var fields = []dissect.Field{
 			return string(e.command())
 		})},
 	{Name: "smtp_argument", Kind: dissect.String, Help: "what stands behind the command; of AUTH the mechanism", Example: `"TO:<me@example.com>"`,
-		Get: of(func(e *exchange) any {
+		Get: dissect.Of(func(e *exchange) any {
 			if args, _ := e.argument(); len(args) > 0 {
 				return string(args)
 			}
 			return nil
 		})},
 	{Name: "smtp_size", Kind: dissect.Int, Help: "bytes of the mail (DATA), or of the chunk (BDAT)", Example: "4096",
-		Get: of(func(e *exchange) any {
+		Get: dissect.Of(func(e *exchange) any {
 			if !e.mailed() {
 				return nil
 			}
 			return e.size
 		})},
 	{Name: "smtp_code", Kind: dissect.Int, Help: "code of the reply", Example: "550",
-		Get: of(func(e *exchange) any {
+		Get: dissect.Of(func(e *exchange) any {
 			if e.resp == nil {
 				return nil
 			}
 			return int64(replies.Code(e.resp))
 		})},
 	{Name: "smtp_reply", Kind: dissect.String, Help: "last line of the reply, without the code", Example: `"mailbox unavailable"`,
-		Get: of(func(e *exchange) any {
+		Get: dissect.Of(func(e *exchange) any {
 			if e.resp == nil {
 				return nil
 			}
@@ -54,12 +54,3 @@ var boxed = func() (list [len(verbs)]any) {
 	}
 	return list
 }()
-
-func of(get func(*exchange) any) func(*dissect.Call) any {
-	return func(c *dissect.Call) any {
-		if e, ok := c.Message.(*exchange); ok {
-			return get(e)
-		}
-		return nil
-	}
-}

@@ -17,7 +17,7 @@ var fields = []dissect.Field{
 	{Name: "tlsx_ja4", Kind: dissect.String, Help: "JA4 fingerprint of the client", Example: `"t13d1516h2_8daaf6152771_e5627efa2ab1"`,
 		Get: text((*Handshake).AppendJA4)},
 	{Name: "tlsx_cipher_suites", Kind: dissect.Strings, Help: "cipher suites on offer", Example: `"TLS_AES_128_GCM_SHA256"`,
-		Get: of(func(hs *Handshake) any {
+		Get: dissect.Of(func(hs *Handshake) any {
 			list := []string{}
 			hs.client.eachSuite(func(s uint16) { list = append(list, string(appendSuite(nil, s))) })
 			return list
@@ -29,7 +29,7 @@ var fields = []dissect.Field{
 	{Name: "tlsx_resumed", Kind: dissect.Bool, Help: "an earlier session was resumed", Example: "true",
 		Get: answered(func(hs *Handshake) any { return hs.resumed })},
 	{Name: "tlsx_alert", Kind: dissect.String, Help: "alert that ended the handshake", Example: `"handshake_failure"`,
-		Get: of(func(hs *Handshake) any {
+		Get: dissect.Of(func(hs *Handshake) any {
 			if !hs.failed {
 				return nil
 			}
@@ -49,18 +49,9 @@ var fields = []dissect.Field{
 		Get: text((*Handshake).appendInfo)},
 }
 
-func of(get func(*Handshake) any) func(*dissect.Call) any {
-	return func(c *dissect.Call) any {
-		if hs, ok := c.Message.(*Handshake); ok {
-			return get(hs)
-		}
-		return nil
-	}
-}
-
 // text makes a getter of what is appended: nil where that is nothing.
 func text(appendTo func(*Handshake, []byte) []byte) func(*dissect.Call) any {
-	return of(func(hs *Handshake) any {
+	return dissect.Of(func(hs *Handshake) any {
 		if b := appendTo(hs, nil); len(b) > 0 {
 			return string(b)
 		}
@@ -70,7 +61,7 @@ func text(appendTo func(*Handshake, []byte) []byte) func(*dissect.Call) any {
 
 // answered makes a getter of a ServerHello: nil where there is none.
 func answered(get func(*Handshake) any) func(*dissect.Call) any {
-	return of(func(hs *Handshake) any {
+	return dissect.Of(func(hs *Handshake) any {
 		if !hs.answered {
 			return nil
 		}
@@ -80,7 +71,7 @@ func answered(get func(*Handshake) any) func(*dissect.Call) any {
 
 // leaf makes a getter of the server's certificate: nil where it is not known.
 func leaf(get func(*Handshake) any) func(*dissect.Call) any {
-	return of(func(hs *Handshake) any {
+	return dissect.Of(func(hs *Handshake) any {
 		if hs.leaf() == nil {
 			return nil
 		}

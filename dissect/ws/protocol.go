@@ -41,13 +41,13 @@ var self = &dissect.Protocol{Name: "ws", Title: "WebSocket", Transport: []flow.P
 // fields are in JSON order.
 var fields = []dissect.Field{
 	{Name: "ws_opcode", Kind: dissect.String, Help: "kind of the message: text, binary, close, ping, pong", Example: `"text"`,
-		Get: of(func(m *message) any { return m.opcode.String() })},
+		Get: dissect.Of(func(m *message) any { return m.opcode.String() })},
 	{Name: "ws_size", Kind: dissect.Int, Help: "bytes of the payload as it was sent", Example: `1000`,
-		Get: of(func(m *message) any { return m.size })},
+		Get: dissect.Of(func(m *message) any { return m.size })},
 	{Name: "ws_compressed", Kind: dissect.Bool, Help: "it was sent compressed", Example: `true`,
-		Get: of(func(m *message) any { return m.compressed })},
+		Get: dissect.Of(func(m *message) any { return m.compressed })},
 	{Name: "ws_close_code", Kind: dissect.Int, Help: "why the connection is closed", Example: `1000`,
-		Get: of(func(m *message) any {
+		Get: dissect.Of(func(m *message) any {
 			if code, _ := m.closing(); code != 0 {
 				return int64(code)
 			}
@@ -64,15 +64,6 @@ var fields = []dissect.Field{
 			}
 			return nil
 		}},
-}
-
-func of(get func(*message) any) func(*dissect.Call) any {
-	return func(c *dissect.Call) any {
-		if m, ok := c.Message.(*message); ok {
-			return get(m)
-		}
-		return nil
-	}
 }
 
 // opcode is the kind of a frame (RFC 6455, 11.8).
