@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -251,6 +252,53 @@ func (s *shop) Calls(ctx context.Context, q tui.Query, each func(*dissect.Call) 
 	}
 	for _, c := range found {
 		if err := each(c); err != nil {
+			return report, err
+		}
+	}
+	return report, nil
+}
+
+// Flows are those of the calls that are kept; nothing follows.
+func (s *shop) Flows(ctx context.Context, q tui.Query, each func(*dissect.Flow) error) (tui.Report, error) {
+	if s.panics == "flows" {
+		panic("flows")
+	}
+	if s.fail != nil {
+		return s.report, s.fail
+	}
+	if q.Follow {
+		<-ctx.Done()
+		return s.report, ctx.Err()
+	}
+	report := s.report
+	report.Oldest, report.OldestNode = s.oldest, "node-a"
+	var flows []*dissect.Flow
+	for i := range s.kept {
+		at := s.at(i)
+		c := made(i, at)
+		if ok, err := s.matches(q.Filter, c); err != nil {
+			return report, err
+		} else if !ok || at < q.Since || q.Until != 0 && at >= q.Until {
+			continue
+		}
+		f := c.Flow
+		if k := slices.IndexFunc(flows, func(o *dissect.Flow) bool { return o.ID == f.ID && o.Client == f.Client && o.Server == f.Server }); k >= 0 {
+			f = flows[k]
+		} else {
+			f.First, f.Protocol = at, c.Protocol
+			flows = append(flows, f)
+		}
+		f.Last = at
+		f.Packets[0] += 3
+		f.Packets[1] += 2
+		f.Bytes[0] += c.RequestSize + 160
+		f.Bytes[1] += c.ResponseSize + 120
+		f.Payload[0] += c.RequestSize
+		f.Payload[1] += c.ResponseSize
+	}
+	report.Matched = uint64(len(flows))
+	for _, f := range flows {
+		if err := each(f); err != nil {
 			return report, err
 		}
 	}

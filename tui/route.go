@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"iter"
+	"slices"
 	"strings"
 
 	"charm.land/bubbles/v2/key"
@@ -10,25 +12,151 @@ import (
 	"github.com/sshark/sshark/tui/view"
 )
 
-// screen is one of the views.
-type screen uint8
+// kind is a view that can be gone to by its name.
+type kind struct {
+	names []string // the first is shown, and completed to
+	help  string
+	make  func(m *Model, to view.GoMsg) view.Screen // nil: it is home
+}
 
-const (
-	screenCalls screen = iota
-	screenNodes
-	screenSnapshots
-)
+// kinds is the list of them, in the order in which they are offered.
+func kinds() []kind {
+	return []kind{
+		{[]string{"calls", "c"}, "what was asked and answered; a filter may follow", func(m *Model, to view.GoMsg) view.Screen {
+			return view.NewCalls(m.host, to.Scope)
+		}},
+		{[]string{"nodes", "node", "no"}, "how each node is: rates, losses, what is kept", func(m *Model, _ view.GoMsg) view.Screen {
+			return view.NewNodes(m.host, m.health)
+		}},
+		{[]string{"snapshots", "snapshot", "snap"}, "windows that are kept: look at one, make one, delete one", func(m *Model, _ view.GoMsg) view.Screen {
+			return m.snapshots
+		}},
+	}
+}
 
-// String is its name on screen and in commands.
-func (s screen) String() string { return [...]string{"calls", "nodes", "snapshots"}[s] }
-
-func screenOf(name string) (screen, bool) {
-	for s := screenCalls; s <= screenSnapshots; s++ {
-		if name == s.String() {
-			return s, true
+func kindOf(name string) (kind, bool) {
+	for _, k := range kinds() {
+		if slices.Contains(k.names, name) {
+			return k, true
 		}
 	}
-	return 0, false
+	return kind{}, false
+}
+
+// place is a screen on the trail.
+type place struct {
+	name   string
+	screen view.Screen
+}
+
+// top is what is shown.
+func (m *Model) top() view.Screen { return m.trail[len(m.trail)-1].screen }
+
+func (m *Model) name() string { return m.trail[len(m.trail)-1].name }
+
+// screens are all there are, each once.
+func (m *Model) screens() iter.Seq[view.Screen] {
+	return func(yield func(view.Screen) bool) {
+		all := []view.Screen{m.snapshots}
+		for _, p := range slices.Concat(m.trail, m.before) {
+			if !slices.Contains(all, p.screen) {
+				all = append(all, p.screen)
+			}
+		}
+		for _, s := range all {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// open begins a trail at home, and goes to a view from there; no view, or one that there is
+// not, is home. What is shown asks when it is told to.
+func (m *Model) open(name string, scope view.Scope) {
+	m.calls = view.NewCalls(m.host, scope)
+	m.trail, m.before = []place{{"calls", m.calls}}, nil
+	if k, ok := kindOf(name); ok && k.names[0] != "calls" {
+		m.trail = append(m.trail, place{k.names[0], k.make(m, view.GoMsg{Scope: scope})})
+	}
+	m.resize()
+}
+
+// scope is what is looked at: that of the screen nearest to the one that is shown.
+func (m *Model) scope() view.Scope {
+	for _, p := range slices.Backward(m.trail) {
+		if s, ok := p.screen.(view.Scoped); ok {
+			return s.Scope()
+		}
+	}
+	return m.calls.Scope()
+}
+
+// visit goes to a view by its name, with what is looked at now. Home is below it.
+func (m *Model) visit(k kind) tea.Cmd {
+	scope := m.scope()
+	switch name := k.names[0]; {
+	case name == m.name():
+		return nil
+	case name == "calls":
+		m.walk(m.trail[:1:1])
+		return m.calls.SetScope(scope)
+	default:
+		return m.enter(m.trail[:1:1], name, k.make(m, view.GoMsg{Scope: scope}))
+	}
+}
+
+// push goes to a screen from the one that is shown.
+func (m *Model) push(to view.GoMsg) tea.Cmd {
+	k, ok := kindOf(to.View)
+	switch {
+	case !ok:
+		return m.say(view.FlashMsg{Text: "there is no view " + to.View, Bad: true})
+	case len(m.trail) >= maxTrail:
+		return m.say(view.FlashMsg{Text: "this is deep enough; esc leads back", Bad: true})
+	}
+	return m.enter(slices.Clip(m.trail), k.names[0], k.make(m, to))
+}
+
+// maxTrail is how deep one can go: each screen on the way is kept as it was.
+const maxTrail = 8
+
+// enter shows a screen at the end of a trail, and lets it ask if it is new.
+func (m *Model) enter(trail []place, name string, s view.Screen) tea.Cmd {
+	old := s == view.Screen(m.snapshots)
+	m.walk(append(trail, place{name, s}))
+	s.SetSize(m.width, max(0, m.height-2))
+	if old {
+		return m.snapshots.Load()
+	}
+	return s.Init()
+}
+
+// walk takes another trail. What is on neither this one nor the one before is closed.
+func (m *Model) walk(trail []place) {
+	all := slices.Collect(m.screens())
+	m.before, m.trail = m.trail, trail
+	m.prune(all)
+}
+
+// leave goes back by one screen.
+func (m *Model) leave() { m.walk(m.trail[: len(m.trail)-1 : len(m.trail)-1]) }
+
+// swap goes to where one was before.
+func (m *Model) swap() tea.Cmd {
+	if m.before == nil {
+		return m.say(view.FlashMsg{Text: "there was no other view before"})
+	}
+	m.trail, m.before = m.before, m.trail
+	return nil
+}
+
+func (m *Model) prune(all []view.Screen) {
+	for _, s := range all {
+		if !slices.Contains(slices.Collect(m.screens()), s) {
+			s.Close()
+		}
+	}
 }
 
 // command is what can be typed after ":".
@@ -40,25 +168,24 @@ type command struct {
 
 // commands is the list of them, in the order in which they are offered.
 func commands() []command {
-	return []command{
-		{[]string{"calls", "c"}, "what was asked and answered; a filter may follow", func(m *Model, arg string) tea.Cmd {
-			m.show(screenCalls)
-			if arg == "" {
-				return nil
-			}
-			if err := m.o.Backend.Check(arg); err != nil {
+	var all []command
+	for _, k := range kinds() {
+		all = append(all, command{k.names, k.help, func(m *Model, arg string) tea.Cmd {
+			if err := m.host.Backend.Check(arg); arg != "" && err != nil {
 				return m.say(view.FlashMsg{Text: "filter: " + firstLine(err.Error()), Bad: true})
 			}
-			return m.calls.SetFilter(arg)
-		}},
-		{[]string{"nodes", "node", "no"}, "how each node is: rates, losses, what is kept", func(m *Model, _ string) tea.Cmd {
-			m.show(screenNodes)
-			return nil
-		}},
-		{[]string{"snapshots", "snapshot", "snap"}, "windows that are kept: look at one, make one, delete one", func(m *Model, _ string) tea.Cmd {
-			m.show(screenSnapshots)
-			return m.snapshots.Load()
-		}},
+			cmd := m.visit(k)
+			s, scoped := m.top().(view.Scoped)
+			switch {
+			case arg != "" && !scoped:
+				return tea.Batch(cmd, m.say(view.FlashMsg{Text: k.names[0] + " takes no filter", Bad: true}))
+			case arg != "":
+				return tea.Batch(cmd, s.SetScope(view.Scope{Window: s.Scope().Window, Filter: arg}))
+			}
+			return cmd
+		}})
+	}
+	return append(all, []command{
 		{[]string{"live"}, "what is captured now, instead of a snapshot", func(m *Model, _ string) tea.Cmd {
 			if m.snapshot == "" {
 				return m.say(view.FlashMsg{Text: "this is no snapshot: it is what is captured"})
@@ -70,15 +197,19 @@ func commands() []command {
 			if err != nil {
 				return m.say(view.FlashMsg{Text: err.Error(), Bad: true})
 			}
-			m.show(screenCalls)
-			return m.calls.SetWindow(w)
+			s, scoped := m.top().(view.Scoped)
+			if !scoped {
+				m.walk(m.trail[:1:1])
+				s = m.calls
+			}
+			return s.SetScope(view.Scope{Window: w, Filter: s.Scope().Filter})
 		}},
 		{[]string{"help", "h"}, "the keys", func(m *Model, _ string) tea.Cmd {
 			m.help, m.scroll = true, 0
 			return nil
 		}},
 		{[]string{"quit", "q", "q!"}, "leave", func(m *Model, _ string) tea.Cmd { return m.quit() }},
-	}
+	}...)
 }
 
 func firstLine(s string) string {
@@ -86,24 +217,20 @@ func firstLine(s string) string {
 	return s
 }
 
-// show changes the view.
-func (m *Model) show(s screen) {
-	if s == m.screen {
-		return
-	}
-	m.before, m.screen = m.screen, s
-}
-
 // look makes a snapshot, or what is captured ("" and nil), what is looked at.
 func (m *Model) look(b Backend, name string, done func(), w Window) tea.Cmd {
-	m.calls.Close()
+	for s := range m.screens() {
+		if s != view.Screen(m.snapshots) {
+			s.Close()
+		}
+	}
 	if m.done != nil {
 		m.done()
 	}
-	m.asks, m.snapshot, m.done, m.health = b, name, done, view.NodesMsg{}
-	m.calls = view.NewCalls(m.ctx, b, view.Clock{Now: m.o.Now, Location: m.o.Location}, m.styles, view.CallsOptions{Window: w})
-	m.resize()
-	m.show(screenCalls)
+	host := *m.host
+	host.Backend = b
+	m.host, m.snapshot, m.done, m.health = &host, name, done, view.NodesMsg{}
+	m.open("", view.Scope{Window: w})
 	return m.calls.Init()
 }
 
@@ -162,17 +289,11 @@ func (m *Model) complete() {
 
 // sections are the keys of all that is shown, for the help screen.
 func (m *Model) sections() []keys.Section {
-	switch m.screen {
-	case screenNodes:
-		return []keys.Section{m.keys.Section(), m.nodes.Move.Section(), keys.Pointer()}
-	case screenSnapshots:
-		return []keys.Section{m.keys.Section(), m.snapshots.Keys.Section(), m.snapshots.Move.Section(), keys.Pointer()}
-	}
-	return append([]keys.Section{m.keys.Section()}, append(m.calls.Sections(), keys.Pointer())...)
+	return slices.Concat([]keys.Section{m.keys.Section()}, m.top().Sections(), []keys.Section{keys.Pointer()})
 }
 
 func (m *Model) pressHelp(k tea.KeyPressMsg) tea.Cmd {
-	switch move := m.nodes.Move; {
+	switch move := keys.NewMove(); {
 	case key.Matches(k, m.keys.Help, m.keys.Back, m.keys.Quit):
 		m.help = false
 	case key.Matches(k, move.Down):

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,7 +26,7 @@ func (m Model) View() tea.View {
 	lines, cursor := m.lines()
 	v := tea.NewView(strings.Join(lines, "\n"))
 	v.AltScreen = true
-	v.WindowTitle = "sshark " + m.screen.String()
+	v.WindowTitle = "sshark " + m.name()
 	if m.o.Host != "" {
 		v.WindowTitle += " – " + string(style.Clean(m.o.Host))
 	}
@@ -46,24 +47,10 @@ func (m *Model) lines() ([]string, *view.Cursor) {
 	}
 	lines := make([]string, 0, m.height)
 	lines = append(lines, m.header())
-	var cursor *view.Cursor
-	switch m.screen {
-	case screenNodes:
-		lines = append(lines, m.nodes.View()...)
-	case screenSnapshots:
-		var body []string
-		body, cursor = m.snapshots.View()
-		lines = append(lines, body...)
-		if cursor != nil {
-			cursor.Y++
-		}
-	default:
-		var body []string
-		body, cursor = m.calls.View()
-		lines = append(lines, body...)
-		if cursor != nil {
-			cursor.Y++
-		}
+	body, cursor := m.top().View()
+	lines = append(lines, body...)
+	if cursor != nil {
+		cursor.Y++
 	}
 	if m.typing {
 		line, x := m.command.View(m.width)
@@ -84,15 +71,14 @@ func (m *Model) lines() ([]string, *view.Cursor) {
 // header is the line of state: where one is, what it is doing, and at the right what must
 // always be seen: packets, drops and nodes.
 func (m *Model) header() string {
-	st := m.styles
+	st := m.host.Styles
 	right, rightWidth := m.vitals()
 	type piece struct {
 		text style.Text
 		look func(...string) string
 	}
-	left := []piece{{" sshark ", st.Brand.Render}, {style.Text(m.screen.String()) + "  ", st.Text.Render}}
-	if m.screen == screenCalls {
-		text, warn := m.calls.Status()
+	left := []piece{{" sshark ", st.Brand.Render}, {style.Text(m.name()) + "  ", st.Text.Render}}
+	if text, warn := m.top().Status(); text != "" {
 		look := st.Accent.Render
 		if warn {
 			look = st.Warn.Render
@@ -129,7 +115,7 @@ func (m *Model) header() string {
 
 // vitals are the packets and drops per second and the nodes.
 func (m *Model) vitals() (string, int) {
-	st := m.styles
+	st := m.host.Styles
 	h := &m.health
 	switch {
 	case !h.Asked:
@@ -200,7 +186,7 @@ func (m *Model) vitals() (string, int) {
 
 // footer is the line of what was just said, of what is missing, or of the keys.
 func (m *Model) footer() string {
-	st := m.styles
+	st := m.host.Styles
 	w := m.width - 2
 	if m.flash.Text != "" {
 		look := st.Accent
@@ -209,29 +195,14 @@ func (m *Model) footer() string {
 		}
 		return " " + look.Render(style.Clean(m.flash.Text).Fit(w)) + " "
 	}
-	if m.screen == screenCalls && !m.calls.Typing() {
-		if lost := m.calls.Losses(); lost != "" {
-			return " " + st.Error.Render(("! " + lost).Fit(w)) + " "
-		}
+	top := m.top()
+	typing := top.Typing()
+	if lost := top.Losses(); lost != "" && !typing {
+		return " " + st.Error.Render(("! " + lost).Fit(w)) + " "
 	}
-	bindings := []key.Binding{m.keys.Help}
-	typing := false
-	switch m.screen {
-	case screenCalls:
-		if typing = m.calls.Typing(); typing {
-			bindings = nil
-		}
-		bindings = append(bindings, m.calls.Short()...)
-	case screenSnapshots:
-		if typing = m.snapshots.Typing(); typing {
-			bindings = nil
-		}
-		bindings = append(bindings, m.snapshots.Short()...)
-	default:
-		bindings = append(bindings, m.nodes.Short()...)
-	}
+	bindings := top.Short()
 	if !typing {
-		bindings = append(bindings, m.keys.Command, m.keys.Back, m.keys.Quit)
+		bindings = slices.Concat([]key.Binding{m.keys.Help}, bindings, []key.Binding{m.keys.Command, m.keys.Back, m.keys.Quit})
 	}
 	line := component.Hints(st, w, bindings...)
 	return " " + line + style.Blank(m.width-1-ansi.StringWidth(line))
@@ -242,7 +213,7 @@ func (m *Model) helpHeight() int { return max(1, m.height-4) }
 func (m *Model) helpWidth() int { return min(m.width-4, 130) }
 
 func (m *Model) helpLines() []string {
-	return component.Help(m.styles, m.helpWidth(), m.sections())
+	return component.Help(m.host.Styles, m.helpWidth(), m.sections())
 }
 
 // overHelp lays the help over the screen.
@@ -258,6 +229,6 @@ func (m *Model) overHelp(lines []string) {
 		m.scroll = max(0, min(m.scroll, len(help)-n))
 		help = help[m.scroll : m.scroll+n]
 	}
-	box := component.Box(m.styles, title, w, help)
+	box := component.Box(m.host.Styles, title, w, help)
 	component.Over(lines, box, max(0, (m.width-w-4)/2), max(0, (m.height-len(box))/2))
 }

@@ -72,26 +72,22 @@ const flashFor = 4 * time.Second
 
 // Model is the root: a line of state above, a view, a line of keys below.
 type Model struct {
-	ctx    context.Context
 	cancel context.CancelFunc
 	o      Options
+	host   *view.Host
 	keys   keys.Global
-	styles *style.Styles
 
 	width, height int
 	profile       colorprofile.Profile
 	dark          bool
 	mouse         bool
 
-	screen screen
-	before screen
-	calls  view.Calls
-	nodes  view.Nodes
-
-	snapshots view.Snapshots
-	asks      Backend // what is looked at
-	snapshot  string  // its name, "" if it is Options.Backend
-	done      func()  // ends the looking at a snapshot; nil: nothing has to be done
+	trail     []place // where one came along; the last is shown, the first is the calls
+	before    []place // where one was before that
+	calls     *view.Calls
+	snapshots *view.Snapshots
+	snapshot  string // the name of what is looked at, "" if it is Options.Backend
+	done      func() // ends the looking at a snapshot; nil: nothing has to be done
 
 	health  view.NodesMsg
 	command component.Prompt // ":"
@@ -120,31 +116,30 @@ func New(o Options) Model {
 	if o.Window != nil {
 		window = *o.Window
 	}
-	m := Model{o: o, keys: keys.NewGlobal(), profile: o.Profile, dark: !o.Light, mouse: true, width: 80, height: 24, asks: o.Backend}
-	m.ctx, m.cancel = context.WithCancel(o.Context)
+	m := Model{o: o, keys: keys.NewGlobal(), profile: o.Profile, dark: !o.Light, mouse: true, width: 80, height: 24}
+	var ctx context.Context
+	ctx, m.cancel = context.WithCancel(o.Context)
 	st := style.New(m.profile, m.dark)
-	m.styles = &st
-	clock := view.Clock{Now: o.Now, Location: o.Location}
-	m.calls = view.NewCalls(m.ctx, o.Backend, clock, m.styles, view.CallsOptions{Filter: o.Filter, Window: window})
-	m.nodes = view.NewNodes(clock, m.styles)
-	m.snapshots = view.NewSnapshots(m.ctx, o.Snapshots, clock, m.styles)
-	m.command = component.NewPrompt(":", "a command", m.styles)
+	m.host = &view.Host{Context: ctx, Backend: o.Backend, Styles: &st, Clock: view.Clock{Now: o.Now, Location: o.Location}}
+	m.snapshots = view.NewSnapshots(m.host, o.Snapshots)
+	m.command = component.NewPrompt(":", "a command", &st)
 	m.command.Direct = true
-	if s, ok := screenOf(o.View); ok {
-		m.screen = s
-	}
-	m.resize()
+	m.open(o.View, view.Scope{Window: window, Filter: o.Filter})
 	return m
 }
 
 // Init asks what there is.
 func (m Model) Init() tea.Cmd {
-	return tea.Batch(m.calls.Init(), m.askNodes(0), m.snapshots.Load(), tea.RequestBackgroundColor)
+	cmds := []tea.Cmd{m.askNodes(0), tea.RequestBackgroundColor}
+	for s := range m.screens() {
+		cmds = append(cmds, s.Init())
+	}
+	return tea.Batch(cmds...)
 }
 
 // askNodes asks the nodes how they are, after a while.
 func (m *Model) askNodes(after time.Duration) tea.Cmd {
-	ctx, backend := m.ctx, m.asks
+	ctx, backend := m.host.Context, m.host.Backend
 	return func() tea.Msg {
 		t := time.NewTimer(after)
 		defer t.Stop()
@@ -191,13 +186,9 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		return nil
 	case view.NodesMsg:
 		m.health = msg
-		m.nodes, _ = m.nodes.Update(msg)
-		m.calls, _ = m.calls.Update(msg)
-		return m.askNodes(nodesEvery)
-	case view.SnapshotsMsg, view.SnapshotDoneMsg:
-		var cmd tea.Cmd
-		m.snapshots, cmd = m.snapshots.Update(msg)
-		return cmd
+		return tea.Batch(m.tell(msg), m.askNodes(nodesEvery))
+	case view.GoMsg:
+		return m.push(msg)
 	case view.SnapshotOpenMsg:
 		if msg.Err != nil {
 			return m.say(view.FlashMsg{Text: msg.Err.Error(), Bad: true})
@@ -213,38 +204,33 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 	case tea.KeyPressMsg:
 		return m.press(msg)
 	case tea.PasteMsg:
-		if m.typing {
-			m.command.Paste(msg.Content)
-			m.complete()
-			return nil
+		if !m.typing {
+			return m.top().Update(msg)
 		}
+		m.command.Paste(msg.Content)
+		m.complete()
+		return nil
 	case tea.MouseMsg:
 		return m.point(msg)
 	}
-	return m.pass(msg)
+	return m.tell(msg)
 }
 
-// pass hands a message to the view that is shown; what the calls asked for goes to them.
-func (m *Model) pass(msg tea.Msg) (cmd tea.Cmd) {
-	switch msg.(type) {
-	case tea.KeyPressMsg, tea.MouseMsg, tea.PasteMsg:
-		switch m.screen {
-		case screenNodes:
-			m.nodes, cmd = m.nodes.Update(msg)
-			return cmd
-		case screenSnapshots:
-			m.snapshots, cmd = m.snapshots.Update(msg)
-			return cmd
+// tell hands a message to every screen.
+func (m *Model) tell(msg tea.Msg) tea.Cmd {
+	var cmds []tea.Cmd
+	for s := range m.screens() {
+		if cmd := s.Update(msg); cmd != nil {
+			cmds = append(cmds, cmd)
 		}
 	}
-	m.calls, cmd = m.calls.Update(msg)
-	return cmd
+	return tea.Batch(cmds...)
 }
 
 func (m *Model) say(f view.FlashMsg) tea.Cmd {
 	m.flash = f
 	m.flashed++
-	n, ctx := m.flashed, m.ctx
+	n, ctx := m.flashed, m.host.Context
 	return func() tea.Msg {
 		t := time.NewTimer(flashFor)
 		defer t.Stop()
@@ -264,8 +250,8 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 	switch {
 	case m.typing:
 		return m.pressCommand(k)
-	case m.screen == screenCalls && m.calls.Typing(), m.screen == screenSnapshots && m.snapshots.Typing():
-		return m.pass(k)
+	case m.top().Typing():
+		return m.top().Update(k)
 	case m.help:
 		return m.pressHelp(k)
 	}
@@ -277,7 +263,7 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 		m.command.Open("")
 		m.complete()
 	case key.Matches(k, m.keys.Last):
-		m.show(m.before)
+		return m.swap()
 	case key.Matches(k, m.keys.Mouse):
 		m.mouse = !m.mouse
 		if m.mouse {
@@ -287,41 +273,41 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, m.keys.Back):
 		return m.back()
 	case key.Matches(k, m.keys.Quit):
-		if m.screen != screenCalls {
-			m.show(screenCalls)
+		switch {
+		case len(m.trail) > 1:
+			m.leave()
 			return nil
-		}
-		if m.calls.Detailed() {
+		case m.calls.Detailed():
 			return m.back()
 		}
 		return m.quit()
-	case m.screen == screenSnapshots && key.Matches(k, m.snapshots.Keys.New):
+	case m.top() == view.Screen(m.snapshots) && key.Matches(k, m.snapshots.Keys.New):
 		if m.snapshot != "" {
 			return m.say(view.FlashMsg{Text: "this is a snapshot already; :live leads back to what is captured", Bad: true})
 		}
-		return m.snapshots.New(m.calls.Asks())
+		return m.snapshots.New(m.scope().Query(m.host.Clock))
 	default:
-		return m.pass(k)
+		return m.top().Update(k)
 	}
 	return nil
 }
 
 func (m *Model) back() tea.Cmd {
-	if m.screen != screenCalls {
-		m.show(screenCalls)
-		return nil
+	if cmd, ok := m.top().Back(); ok {
+		return cmd
 	}
-	cmd, ok := m.calls.Back()
-	if !ok {
+	if len(m.trail) == 1 {
 		return m.say(view.FlashMsg{Text: "there is nothing to go back to; q quits"})
 	}
-	return cmd
+	m.leave()
+	return nil
 }
 
 // quit ends what was started, and the program.
 func (m *Model) quit() tea.Cmd {
-	m.calls.Close()
-	m.snapshots.Close()
+	for s := range m.screens() {
+		s.Close()
+	}
 	if m.done != nil {
 		m.done()
 		m.done = nil
@@ -344,28 +330,29 @@ func (m *Model) point(msg tea.MouseMsg) tea.Cmd {
 	switch e := msg.(type) {
 	case tea.MouseClickMsg:
 		e.Y--
-		return m.pass(e)
+		return m.top().Update(e)
 	case tea.MouseReleaseMsg:
 		e.Y--
-		return m.pass(e)
+		return m.top().Update(e)
 	case tea.MouseMotionMsg:
 		e.Y--
-		return m.pass(e)
+		return m.top().Update(e)
 	case tea.MouseWheelMsg:
 		e.Y--
-		return m.pass(e)
+		return m.top().Update(e)
 	}
 	return nil
 }
 
 func (m *Model) resize() {
-	h := max(0, m.height-2)
-	m.calls.SetSize(m.width, h)
-	m.nodes.SetSize(m.width, h)
-	m.snapshots.SetSize(m.width, h)
+	for s := range m.screens() {
+		s.SetSize(m.width, max(0, m.height-2))
+	}
 }
 
 func (m *Model) restyle() {
-	*m.styles = style.New(m.profile, m.dark)
-	m.calls.SetStyles()
+	*m.host.Styles = style.New(m.profile, m.dark)
+	for s := range m.screens() {
+		s.SetStyles()
+	}
 }

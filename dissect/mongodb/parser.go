@@ -102,7 +102,7 @@ func (h *half) Size(b []byte) int64 {
 	var m header
 	m.read(b)
 	switch v := m.look(b); {
-	case m.size < headerSize || m.size > maxMessage, v == bad:
+	case v == bad:
 		return -1
 	case v == more:
 		return 0

@@ -129,11 +129,10 @@ func look(b []byte) verdict {
 	if len(b) < 4 {
 		return more
 	}
-	n := int64(binary.LittleEndian.Uint32(b))
-	switch {
-	case n < headerSize+4 || n > maxMessage:
+	if n := int64(binary.LittleEndian.Uint32(b)); n < headerSize+4 || n > maxMessage {
 		return bad
-	case len(b) < headerSize:
+	}
+	if len(b) < headerSize {
 		return more
 	}
 	var h header
@@ -143,6 +142,9 @@ func look(b []byte) verdict {
 
 // look tells the same of what stands behind a header.
 func (h *header) look(b []byte) verdict {
+	if h.size < headerSize+4 || h.size > maxMessage {
+		return bad
+	}
 	if int64(len(b)) < min(looked, h.size) {
 		// So much is known by now.
 		if _, known := opcodes[h.op]; !known && (h.op < 2000 || h.op > 2999) {

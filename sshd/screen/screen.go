@@ -33,6 +33,12 @@ func (b *Backend) Calls(ctx context.Context, q tui.Query, each func(*dissect.Cal
 	return report(r), err
 }
 
+// Flows implements tui.Backend.
+func (b *Backend) Flows(ctx context.Context, q tui.Query, each func(*dissect.Flow) error) (tui.Report, error) {
+	r, err := b.source.Flows(ctx, &query.Request{Since: q.Since, Until: q.Until, Filter: q.Filter, Last: q.Last, Follow: q.Follow}, each)
+	return report(r), err
+}
+
 func report(r *query.Report) tui.Report {
 	var out tui.Report
 	if r == nil {

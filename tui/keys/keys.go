@@ -5,7 +5,11 @@
 // Values are built anew for each session; nothing here is shared or changes.
 package keys
 
-import "charm.land/bubbles/v2/key"
+import (
+	"slices"
+
+	"charm.land/bubbles/v2/key"
+)
 
 // Section is a titled group of bindings on the help screen.
 type Section struct {
@@ -64,22 +68,41 @@ func (k Move) Section() Section {
 	return Section{"Move", []key.Binding{k.Up, k.Down, k.PageUp, k.PageDown, k.Top, k.Bottom, k.Left, k.Right}}
 }
 
+// Scope are the keys that change what is looked at, on all screens that follow it.
+type Scope struct{ Filter, Window, Errors key.Binding }
+
+// NewScope is the key map of the bar.
+func NewScope() Scope {
+	return Scope{
+		Filter: bind("/", "filter", "/"),
+		Window: bind("w", "window", "w"),
+		Errors: bind("ctrl-z", "errors only", "ctrl+z"),
+	}
+}
+
+// Short is what the bottom line shows, with the keys of a screen between them.
+func (k Scope) Short(of ...key.Binding) []key.Binding {
+	return slices.Concat([]key.Binding{k.Filter}, of, []key.Binding{k.Window, k.Errors})
+}
+
+// Section is the map as help.
+func (k Scope) Section() Section {
+	return Section{"What is looked at", []key.Binding{k.Filter, k.Window, k.Errors}}
+}
+
 // Calls are the keys of the list of calls.
 type Calls struct {
-	Filter, Open, Pause, Follow, Window, Errors, Next, Maximise key.Binding
-	Apply, Exclude, Mark, Copy                                  key.Binding
-	Sort                                                        key.Binding
+	Open, Pause, Follow, Next, Maximise key.Binding
+	Apply, Exclude, Mark, Copy          key.Binding
+	Sort                                key.Binding
 }
 
 // NewCalls is the key map of the list of calls.
 func NewCalls() Calls {
 	return Calls{
-		Filter:   bind("/", "filter", "/"),
 		Open:     bind("enter", "details", "enter", "d"),
 		Pause:    bind("p", "pause", "p"),
 		Follow:   bind("f", "follow", "f"),
-		Window:   bind("w", "window", "w"),
-		Errors:   bind("ctrl-z", "errors only", "ctrl+z"),
 		Next:     bind("tab", "other pane", "tab", "shift+tab"),
 		Maximise: bind(`\`, "maximise pane", `\`),
 		Apply:    bind("=", "filter by cell", "="),
@@ -92,14 +115,14 @@ func NewCalls() Calls {
 
 // Short is what the bottom line shows.
 func (k Calls) Short() []key.Binding {
-	return []key.Binding{k.Filter, k.Open, k.Pause, k.Follow, k.Window, k.Errors}
+	return []key.Binding{k.Open, k.Pause, k.Follow}
 }
 
 // Section is the map as help.
 func (k Calls) Section() Section {
 	return Section{"Calls", []key.Binding{
-		k.Filter, k.Apply, k.Exclude, k.Errors, k.Open, k.Next, k.Maximise,
-		k.Pause, k.Follow, k.Window, k.Sort, k.Mark, k.Copy,
+		k.Open, k.Next, k.Maximise, k.Apply, k.Exclude,
+		k.Pause, k.Follow, k.Sort, k.Mark, k.Copy,
 	}}
 }
 

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"reflect"
 	"testing"
 
 	"charm.land/bubbles/v2/key"
@@ -11,7 +12,7 @@ import (
 func TestNoKeyMeansTwoThings(t *testing.T) {
 	move := NewMove()
 	for name, sections := range map[string][]Section{
-		"calls":   {NewGlobal().Section(), NewCalls().Section(), move.Section()},
+		"calls":   {NewGlobal().Section(), NewScope().Section(), NewCalls().Section(), move.Section()},
 		"details": {NewGlobal().Section(), NewDetail().Section(), move.Section()},
 		"nodes":   {NewGlobal().Section(), move.Section()},
 		"typing":  {NewPrompt().Section()},
@@ -33,7 +34,7 @@ func TestNoKeyMeansTwoThings(t *testing.T) {
 }
 
 func TestEveryBindingHasHelp(t *testing.T) {
-	for _, s := range []Section{NewGlobal().Section(), NewMove().Section(), NewCalls().Section(), NewDetail().Section(), NewPrompt().Section(), Pointer()} {
+	for _, s := range []Section{NewGlobal().Section(), NewMove().Section(), NewScope().Section(), NewCalls().Section(), NewDetail().Section(), NewPrompt().Section(), Pointer()} {
 		if s.Title == "" {
 			t.Error("a section has no title")
 		}
@@ -47,11 +48,11 @@ func TestEveryBindingHasHelp(t *testing.T) {
 
 // TestSectionsAreComplete holds that what a view reacts to is on its help screen.
 func TestSectionsAreComplete(t *testing.T) {
-	c, d := NewCalls(), NewDetail()
+	c, d, s := NewCalls(), NewDetail(), NewScope()
 	for _, x := range []struct {
 		short   []key.Binding
 		section Section
-	}{{c.Short(), c.Section()}, {d.Short(), d.Section()}} {
+	}{{c.Short(), c.Section()}, {d.Short(), d.Section()}, {s.Short(), s.Section()}} {
 		for _, b := range x.short {
 			found := false
 			for _, o := range x.section.Bindings {
@@ -62,7 +63,9 @@ func TestSectionsAreComplete(t *testing.T) {
 			}
 		}
 	}
-	if got, want := len(c.Section().Bindings), 13; got != want {
-		t.Errorf("help of calls shows %d bindings, the key map has %d", got, want)
+	for _, m := range []interface{ Section() Section }{c, d, s, NewMove(), NewGlobal(), NewSnapshots(), NewPrompt()} {
+		if got, want := len(m.Section().Bindings), reflect.TypeOf(m).NumField(); got != want {
+			t.Errorf("help of %T shows %d bindings, the key map has %d", m, got, want)
+		}
 	}
 }

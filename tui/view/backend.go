@@ -23,6 +23,10 @@ type Backend interface {
 	// Calls hands out the calls that q asks for, in time order. They are borrowed until each
 	// returns; an error from each ends the answer. The report also comes with an error.
 	Calls(ctx context.Context, q Query, each func(*dissect.Call) error) (Report, error)
+	// Flows hands out the flows that q asks for, in the order of their first packet. They are
+	// borrowed until each returns; an error from each ends the answer. Following tells flows
+	// as they end.
+	Flows(ctx context.Context, q Query, each func(*dissect.Flow) error) (Report, error)
 	// Detail finds one call again, with its fields and bodies.
 	Detail(ctx context.Context, ref Ref) (*Detail, error)
 	// Nodes says how each node is.

@@ -1,36 +1,25 @@
 package view
 
 import (
-	"context"
 	"sort"
-	"strings"
 	"time"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 	"github.com/sshark/sshark/tui/component"
 	"github.com/sshark/sshark/tui/keys"
-	"github.com/sshark/sshark/tui/style"
 )
 
 // Calls is the list of calls with its chart, its filter bar and the details of one call.
 type Calls struct {
-	ctx     context.Context
-	backend Backend
-	clock   Clock
-	styles  *style.Styles
+	host *Host
+	bar  *bar
 
 	Keys   keys.Calls
 	Move   keys.Move
 	Detail Details
 
 	width, height int
-
-	window  Window
-	home    Window   // where reset leads
-	before  []Window // for esc
-	filter  string
-	errOnly bool
 
 	feed    *feed
 	history *answer // nil while what is kept is being read
@@ -43,13 +32,8 @@ type Calls struct {
 	nodes   NodesMsg
 	probe   probeMsg
 
-	table  component.Table
-	chart  component.Chart
-	prompt component.Prompt // filter
-	when   component.Prompt // window
-	typing typing
-	asked  int  // number of the last check
-	accept bool // apply the filter as soon as it is found right
+	table component.Table
+	chart component.Chart
 
 	paused   bool
 	follow   bool
@@ -61,24 +45,9 @@ type Calls struct {
 	drag     drag
 }
 
-type typing uint8
-
-const (
-	notTyping typing = iota
-	typingFilter
-	typingWindow
-)
-
 type drag struct {
 	on       bool
 	from, to [2]int64 // the columns where it began and where it is
-}
-
-// checkMsg is the judgement of a filter that is being typed.
-type checkMsg struct {
-	number int
-	err    error
-	items  []component.Item
 }
 
 // probeMsg says what there is without the filter, for an empty list to explain itself.
@@ -96,22 +65,11 @@ type NodesMsg struct {
 	Asked bool // an answer came at all
 }
 
-// CallsOptions say where the list starts.
-type CallsOptions struct {
-	Filter string
-	Window Window
-}
-
-// NewCalls makes the list. Its queries end with ctx.
-func NewCalls(ctx context.Context, b Backend, clock Clock, st *style.Styles, o CallsOptions) Calls {
-	m := Calls{ctx: ctx, backend: b, clock: clock, styles: st,
-		Keys: keys.NewCalls(), Move: keys.NewMove(), Detail: newDetails(st, clock),
-		window: o.Window, home: o.Window, filter: o.Filter, follow: o.Window.Live(),
-		prompt: component.NewPrompt("/", `a filter, as: http && status_code >= 500`, st),
-		when:   component.NewPrompt("window", `5m, 1h30m, all, 14:00-14:15`, st),
-	}
-	m.when.Direct = true
-	m.table = component.Table{Styles: st, Focused: true, Sorted: -1, Picked: colSummary, Columns: []component.Column{
+// NewCalls makes the list.
+func NewCalls(h *Host, scope Scope) *Calls {
+	m := &Calls{host: h, bar: newBar(h, scope, "all calls"),
+		Keys: keys.NewCalls(), Move: keys.NewMove(), Detail: newDetails(h.Styles, h.Clock), follow: scope.Window.Live()}
+	m.table = component.Table{Styles: h.Styles, Focused: true, Sorted: -1, Picked: colSummary, Columns: []component.Column{
 		colTime:        {Title: "TIME", Min: 8, Max: 12, Weight: 3, Sort: 0},
 		colSource:      {Title: "SOURCE", Min: 11, Max: 32, Weight: 4, Sort: 0},
 		colDestination: {Title: "DESTINATION", Min: 11, Max: 32, Weight: 4, Sort: 0},
@@ -120,87 +78,59 @@ func NewCalls(ctx context.Context, b Backend, clock Clock, st *style.Styles, o C
 		colStatus:      {Title: "STATUS", Min: 7, Max: 10, Weight: 1, Sort: 2},
 		colLatency:     {Title: "LATENCY", Min: 7, Max: 8, Right: true, Sort: 0},
 	}}
-	m.chart = component.Chart{Styles: st, Location: clock.Location}
+	m.chart = component.Chart{Styles: h.Styles, Location: h.Clock.Location}
 	m.reset()
 	return m
 }
 
-// Init starts to read.
-func (m Calls) Init() tea.Cmd { return m.feed.start }
+// Init implements Screen.
+func (m *Calls) Init() tea.Cmd { return m.feed.start }
 
-// SetStyles changes the look.
+// SetStyles implements Screen.
 func (m *Calls) SetStyles() { m.Detail.relayout() }
 
-// SetSize says how many cells there are.
+// SetSize implements Screen.
 func (m *Calls) SetSize(w, h int) {
 	m.width, m.height = w, h
 	m.arrange()
 }
 
-// SetFilter applies a filter that was checked.
-func (m *Calls) SetFilter(f string) tea.Cmd {
-	m.filter = f
-	return m.restart()
+// Scope implements Scoped.
+func (m *Calls) Scope() Scope { return Scope{Window: m.bar.scope.Window, Filter: m.bar.query()} }
+
+// SetScope implements Scoped.
+func (m *Calls) SetScope(s Scope) tea.Cmd {
+	return m.renew(nil, m.bar.setScope(s))
 }
 
-// SetWindow looks at another time; esc leads back.
-func (m *Calls) SetWindow(w Window) tea.Cmd {
-	if w == m.window {
-		return nil
+// renew asks anew if what is asked for has changed; cmd is to be done in any case.
+func (m *Calls) renew(cmd tea.Cmd, changed bool) tea.Cmd {
+	if !changed {
+		return cmd
 	}
-	m.before = append(m.before, m.window)
-	if len(m.before) > 20 {
-		m.before = m.before[1:]
-	}
-	return m.look(w)
+	m.follow, m.paused = m.bar.scope.Window.Live(), false
+	return tea.Batch(cmd, m.restart())
 }
 
-func (m *Calls) look(w Window) tea.Cmd {
-	m.window = w
-	m.follow = w.Live()
-	m.paused = false
-	return m.restart()
-}
-
-// Close ends the queries.
+// Close implements Screen.
 func (m *Calls) Close() {
 	m.feed.cancel()
 	m.Detail.close()
 }
 
-// Typing says whether keys are text now.
-func (m *Calls) Typing() bool { return m.typing != notTyping }
-
-// query is the filter that is asked for.
-func (m *Calls) query() string {
-	if m.errOnly {
-		return both(m.filter, "error")
-	}
-	return m.filter
-}
-
-// Asks is what the list asks for now, with the edges of its window, and that in words.
-func (m *Calls) Asks() (q Query, about string) {
-	q = Query{Filter: m.query()}
-	q.Since, q.Until = m.window.Bounds(m.clock.Now())
-	about = m.window.Text(m.clock.Location)
-	if q.Filter != "" {
-		about += ", " + q.Filter
-	}
-	return q, about
-}
+// Typing implements Screen.
+func (m *Calls) Typing() bool { return m.bar.typing != notTyping }
 
 // reset prepares a feed for the window and the filter.
 func (m *Calls) reset() {
 	if m.feed != nil {
 		m.feed.cancel()
 	}
-	now := m.clock.Now()
-	since, until := m.window.Bounds(now)
-	history := &Query{Since: since, Until: until, Filter: m.query(), Last: MaxRows}
+	since, until := m.bar.bounds()
+	history := &Query{Since: since, Until: until, Filter: m.bar.query(), Last: MaxRows}
 	var live *Query
-	if m.window.Live() {
-		live = &Query{Since: until, Filter: m.query(), Follow: true}
+	if m.bar.scope.Window.Live() {
+		live = &Query{Since: until, Filter: m.bar.query(), Follow: true}
 	}
 	step := time.Millisecond
 	m.series = component.NewWideningSeries(step)
@@ -212,7 +142,7 @@ func (m *Calls) reset() {
 	m.shown, m.selected, m.history, m.live = nil, nil, nil, nil
 	m.waiting, m.marked, m.probe = 0, 0, probeMsg{}
 	m.table.Cursor, m.table.Offset = 0, 0
-	m.feed = newFeed(m.ctx, m.backend, step, history, live)
+	m.feed = newFeed(m.host.Context, m.host.Backend, step, history, live)
 }
 
 func (m *Calls) restart() tea.Cmd {
@@ -223,14 +153,13 @@ func (m *Calls) restart() tea.Cmd {
 	return m.feed.start
 }
 
-// Update handles a message. Mouse positions are relative to the screen's own corner.
-func (m Calls) Update(msg tea.Msg) (Calls, tea.Cmd) {
-	var cmd tea.Cmd
+// Update implements Screen.
+func (m *Calls) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case batchMsg:
-		cmd = m.take(msg)
+		return m.take(msg)
 	case checkMsg:
-		cmd = m.judge(msg)
+		return m.renew(m.bar.judge(msg))
 	case probeMsg:
 		if msg.feed == m.feed {
 			m.probe = msg
@@ -240,13 +169,13 @@ func (m Calls) Update(msg tea.Msg) (Calls, tea.Cmd) {
 	case detailMsg:
 		m.Detail.take(msg)
 	case tea.PasteMsg:
-		cmd = m.paste(msg.Content)
+		return m.renew(m.bar.paste(msg.Content))
 	case tea.KeyPressMsg:
-		cmd = m.press(msg)
+		return m.press(msg)
 	case tea.MouseMsg:
-		cmd = m.mouse(msg)
+		return m.mouse(msg)
 	}
-	return m, cmd
+	return nil
 }
 
 // take adds what a feed gathered.
@@ -273,7 +202,7 @@ func (m *Calls) take(b batchMsg) tea.Cmd {
 		m.refresh()
 	}
 	cmds := []tea.Cmd{m.feed.wait}
-	if m.history != nil && m.history.err == nil && len(m.rows.list) == 0 && m.query() != "" && !m.probe.done && m.probe.feed == nil {
+	if m.history != nil && m.history.err == nil && len(m.rows.list) == 0 && m.bar.query() != "" && !m.probe.done && m.probe.feed == nil {
 		m.probe.feed = m.feed
 		cmds = append(cmds, m.ask())
 	}
@@ -299,8 +228,8 @@ func (m *Calls) ask() tea.Cmd {
 // refresh brings what is shown up to date with the rows.
 func (m *Calls) refresh() {
 	list := m.rows.list
-	if m.follow && m.window.Live() {
-		since, _ := m.window.Bounds(m.clock.Now())
+	if m.follow && m.bar.scope.Window.Live() {
+		since, _ := m.bar.bounds()
 		if old := sort.Search(len(list), func(i int) bool { return list[i].time >= since }); old > 0 {
 			list = list[old:]
 			m.rows.list = append([]*row(nil), list...)
@@ -365,61 +294,23 @@ func (m *Calls) moved() tea.Cmd {
 	m.follow = false
 	m.selected = m.shown[m.table.Cursor]
 	if m.detailed {
-		return m.Detail.open(m.ctx, m.backend, m.selected, flushEvery)
+		return m.Detail.open(m.host.Context, m.host.Backend, m.selected, flushEvery)
 	}
 	return nil
 }
 
-// judge shows what was found about a filter that is being typed.
-func (m *Calls) judge(c checkMsg) tea.Cmd {
-	if c.number != m.asked || m.typing != typingFilter {
-		return nil
-	}
-	m.prompt.State, m.prompt.Message = component.Good, ""
-	switch {
-	case m.prompt.Input.Blank():
-		m.prompt.State = component.Idle
-	case c.err != nil:
-		m.prompt.State, m.prompt.Message = component.Bad, c.err.Error()
-	}
-	m.prompt.SetItems(c.items)
-	if m.accept {
-		m.accept = false
-		return m.acceptFilter(strings.TrimSpace(m.prompt.Input.Value()))
-	}
-	return nil
-}
-
-// check asks what is to be said about the filter as it is typed.
-func (m *Calls) check() tea.Cmd {
-	m.asked++
-	number, backend := m.asked, m.backend
-	text, cursor := m.prompt.Input.Value(), m.prompt.Input.Cursor()
-	return func() tea.Msg {
-		msg := checkMsg{number: number}
-		func() {
-			defer guard(&msg.err)
-			msg.err = backend.Check(text)
-			for _, c := range backend.Complete(text, cursor) {
-				msg.items = append(msg.items, component.Item{Text: c.Text, Start: c.Start, Kind: c.Kind, Help: c.Help})
-			}
-		}()
-		return msg
-	}
-}
-
-// Short are the keys for the bottom line.
+// Short implements Screen.
 func (m *Calls) Short() []key.Binding {
 	switch {
 	case m.Typing():
-		return m.prompt.Keys.Short()
+		return m.bar.prompt.Keys.Short()
 	case m.onDetail:
 		return m.Detail.Keys.Short()
 	}
-	return m.Keys.Short()
+	return m.bar.keys.Short(m.Keys.Short()...)
 }
 
-// Sections are the keys for the help screen.
+// Sections implements Screen.
 func (m *Calls) Sections() []keys.Section {
-	return []keys.Section{m.Keys.Section(), m.Move.Section(), m.Detail.Keys.Section(), m.prompt.Keys.Section()}
+	return []keys.Section{m.bar.keys.Section(), m.Keys.Section(), m.Move.Section(), m.Detail.Keys.Section(), m.bar.prompt.Keys.Section()}
 }

@@ -5,33 +5,22 @@ import (
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
-	"github.com/sshark/sshark/tui/component"
 )
 
 // press handles a key.
 func (m *Calls) press(k tea.KeyPressMsg) tea.Cmd {
-	switch m.typing {
-	case typingFilter:
-		return m.pressFilter(m.prompt.Press(k))
-	case typingWindow:
-		return m.pressWindow(m.when.Press(k))
+	if cmd, changed, mine := m.bar.press(k); mine {
+		return m.renew(cmd, changed)
 	}
 	first := m.topOnce
 	m.topOnce = false
 	switch {
-	case key.Matches(k, m.Keys.Filter):
-		return m.openFilter(m.filter)
-	case key.Matches(k, m.Keys.Window):
-		return m.openWindow()
 	case key.Matches(k, m.Keys.Next):
 		return m.otherPane()
 	case key.Matches(k, m.Keys.Maximise):
 		m.maximise = !m.maximise
 		m.arrange()
 		return nil
-	case key.Matches(k, m.Keys.Errors):
-		m.errOnly = !m.errOnly
-		return m.restart()
 	case key.Matches(k, m.Move.Top) && k.String() == "g" && !first:
 		m.topOnce = true
 		return nil
@@ -79,7 +68,7 @@ func (m *Calls) pressList(k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, m.Move.Bottom):
 		m.table.To(n-1, n)
 		cmd := m.moved()
-		m.follow = m.window.Live() && !m.paused && m.table.Sorted < 0
+		m.follow = m.bar.scope.Window.Live() && !m.paused && m.table.Sorted < 0
 		return cmd
 	default:
 		return nil
@@ -108,8 +97,7 @@ func (m *Calls) pressDetail(k tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-// Back undoes the innermost thing: the maximised pane, the details, a window, the filter. It
-// says whether there was one.
+// Back implements Screen: the maximised pane, the details, a window, the filter.
 func (m *Calls) Back() (tea.Cmd, bool) {
 	switch {
 	case m.drag.on:
@@ -122,111 +110,14 @@ func (m *Calls) Back() (tea.Cmd, bool) {
 	case m.detailed:
 		m.closeDetail()
 		return nil, true
-	case len(m.before) > 0:
-		w := m.before[len(m.before)-1]
-		m.before = m.before[:len(m.before)-1]
-		return m.look(w), true
-	case m.errOnly:
-		m.errOnly = false
-		return m.restart(), true
-	case m.filter != "":
-		return m.SetFilter(""), true
+	case m.bar.back():
+		return m.renew(nil, true), true
 	}
 	return nil, false
 }
 
 // Detailed says whether the details are open.
 func (m *Calls) Detailed() bool { return m.detailed }
-
-func (m *Calls) openFilter(value string) tea.Cmd {
-	m.typing, m.accept = typingFilter, false
-	m.prompt.Open(value)
-	m.arrange()
-	return m.check()
-}
-
-func (m *Calls) paste(s string) tea.Cmd {
-	switch m.typing {
-	case typingFilter:
-		return m.pressFilter(m.prompt.Paste(s))
-	case typingWindow:
-		return m.pressWindow(m.when.Paste(s))
-	}
-	return nil
-}
-
-func (m *Calls) pressFilter(e component.Event) tea.Cmd {
-	switch e {
-	case component.Cancelled:
-		m.typing = notTyping
-		m.arrange()
-	case component.Changed:
-		m.prompt.State, m.accept = component.Idle, false
-		return m.check()
-	case component.Accepted:
-		return m.acceptFilter(strings.TrimSpace(m.prompt.Input.Value()))
-	}
-	return nil
-}
-
-// acceptFilter applies a filter. One whose last key was not judged yet is applied when it is.
-func (m *Calls) acceptFilter(f string) tea.Cmd {
-	if m.prompt.State == component.Bad {
-		return refuse("this filter is wrong where the caret stands; esc leaves it")
-	}
-	if m.prompt.State == component.Idle && f != "" {
-		m.accept = true
-		return m.check()
-	}
-	m.typing, m.accept = notTyping, false
-	m.prompt.Remember(f)
-	m.arrange()
-	if f == m.filter {
-		return nil
-	}
-	return m.SetFilter(f)
-}
-
-func (m *Calls) openWindow() tea.Cmd {
-	m.typing = typingWindow
-	m.when.Open("")
-	m.when.SetItems([]component.Item{
-		{Text: "1m", Help: "the last minute, and on"}, {Text: "5m", Help: "the last 5 minutes, and on"},
-		{Text: "15m", Help: "the last 15 minutes, and on"}, {Text: "1h", Help: "the last hour, and on"},
-		{Text: "all", Help: "all that is kept"},
-	})
-	m.arrange()
-	return nil
-}
-
-func (m *Calls) pressWindow(e component.Event) tea.Cmd {
-	switch e {
-	case component.Cancelled:
-		m.typing = notTyping
-		m.arrange()
-	case component.Changed, component.Accepted:
-		w, err := ParseWindow(m.when.Input.Value(), m.clock.Now(), m.clock.Location)
-		m.when.State, m.when.Message = component.Good, ""
-		switch {
-		case m.when.Input.Blank():
-			m.when.State = component.Idle
-		case err != nil:
-			m.when.State, m.when.Message = component.Bad, err.Error()
-		}
-		if e == component.Changed {
-			m.when.SetItems(nil)
-			return nil
-		}
-		if err != nil {
-			return refuse("%s", err)
-		}
-		m.typing = notTyping
-		m.when.Remember(strings.TrimSpace(m.when.Input.Value()))
-		m.arrange()
-		return m.SetWindow(w)
-	}
-	return nil
-}
 
 func (m *Calls) openDetail() tea.Cmd {
 	if m.selected == nil {
@@ -236,7 +127,7 @@ func (m *Calls) openDetail() tea.Cmd {
 	m.table.Focused = false
 	m.arrange()
 	m.table.To(m.table.Cursor, len(m.shown))
-	return m.Detail.open(m.ctx, m.backend, m.selected, 0)
+	return m.Detail.open(m.host.Context, m.host.Backend, m.selected, 0)
 }
 
 func (m *Calls) closeDetail() {
@@ -268,13 +159,13 @@ func (m *Calls) pause() tea.Cmd {
 
 func (m *Calls) toggleFollow() tea.Cmd {
 	switch {
-	case m.live != nil && m.window.Live(): // it has ended
+	case m.live != nil && m.bar.scope.Window.Live(): // it has ended
 		m.follow, m.paused = true, false
 		return m.restart()
 	case m.follow:
 		m.follow = false
 		return nil
-	case !m.window.Live():
+	case !m.bar.scope.Window.Live():
 		return refuse("this window has an end: press w and type 15m to follow what comes in")
 	}
 	m.follow, m.paused = true, false
@@ -304,13 +195,13 @@ func (m *Calls) copyRows() tea.Cmd {
 	var lines []string
 	for _, r := range m.shown {
 		if r.mark {
-			lines = append(lines, r.line(m.clock.Location))
+			lines = append(lines, r.line(m.host.Clock.Location))
 		}
 	}
 	if len(lines) > 0 {
 		return yank(count(len(lines), "marked call"), strings.Join(lines, "\n")+"\n")
 	}
-	return yank("the call", m.selected.line(m.clock.Location))
+	return yank("the call", m.selected.line(m.host.Clock.Location))
 }
 
 func (m *Calls) applyCell(not bool) tea.Cmd {
@@ -321,7 +212,7 @@ func (m *Calls) applyCell(not bool) tea.Cmd {
 	if why != "" {
 		return refuse("%s", why)
 	}
-	return m.apply(f, not)
+	return m.renew(m.bar.apply(f, not))
 }
 
 func (m *Calls) applyField(not bool) tea.Cmd {
@@ -329,20 +220,7 @@ func (m *Calls) applyField(not bool) tea.Cmd {
 	if f == "" {
 		return refuse("this line is no field: go to one with j and k")
 	}
-	return m.apply(f, not)
-}
-
-// apply adds a filter to the one there is; it is shown in the bar and can be edited there.
-func (m *Calls) apply(f string, not bool) tea.Cmd {
-	if not {
-		f = negated(f)
-	}
-	f = both(m.filter, f)
-	if err := m.backend.Check(f); err != nil {
-		return m.openFilter(f)
-	}
-	m.prompt.Remember(f)
-	return m.SetFilter(f)
+	return m.renew(m.bar.apply(f, not))
 }
 
 func (m *Calls) sortBy(col int) tea.Cmd {

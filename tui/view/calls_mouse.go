@@ -104,7 +104,7 @@ func (m *Calls) mouse(msg tea.MouseMsg) tea.Cmd {
 		if m.drag.on {
 			since, until := m.drag.span()
 			m.drag = drag{}
-			return m.SetWindow(Window{Since: since, Until: until})
+			return m.renew(nil, m.bar.setWindow(Window{Since: since, Until: until}))
 		}
 	}
 	return nil
@@ -122,8 +122,8 @@ func (m *Calls) click(x, y int, l layout) tea.Cmd {
 			m.drag = drag{on: true, from: [2]int64{s, u}, to: [2]int64{s, u}}
 		}
 	case l.bar.has(x, y):
-		if m.typing == notTyping {
-			return m.openFilter(m.filter)
+		if !m.Typing() {
+			return m.bar.open(m.bar.scope.Filter)
 		}
 	case m.detailed && l.detail.has(x, y):
 		m.onDetail, m.table.Focused = true, false

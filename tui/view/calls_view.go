@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"charm.land/lipgloss/v2"
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/tui/component"
 	"github.com/sshark/sshark/tui/style"
@@ -19,7 +18,7 @@ func (c *copier) ignore(*dissect.Call) error { return nil }
 // Cursor is where the terminal's cursor is; nil: nowhere.
 type Cursor struct{ X, Y int }
 
-// View draws the screen as lines.
+// View implements Screen.
 func (m *Calls) View() (lines []string, cursor *Cursor) {
 	l := m.layout()
 	lines = make([]string, 0, m.height)
@@ -28,7 +27,7 @@ func (m *Calls) View() (lines []string, cursor *Cursor) {
 	}
 	if l.bar.h > 0 {
 		var line string
-		line, cursor = m.viewBar(l.bar)
+		line, cursor = m.bar.view(l.bar.w, l.bar.y, m.tally())
 		lines = append(lines, line)
 	}
 	if l.list.h > 0 {
@@ -45,25 +44,14 @@ func (m *Calls) View() (lines []string, cursor *Cursor) {
 		lines = append(lines, style.Blank(m.width))
 	}
 	lines = lines[:m.height]
-	if p := m.openPrompt(); p != nil && l.bar.h > 0 {
-		w := min(m.width-4, 96)
-		component.Over(lines, p.Popup(w, m.height-l.bar.y-1), 2, l.bar.y+1)
+	if l.bar.h > 0 {
+		m.bar.over(lines, m.width, l.bar.y)
 	}
 	return lines, cursor
 }
 
-func (m *Calls) openPrompt() *component.Prompt {
-	switch m.typing {
-	case typingFilter:
-		return &m.prompt
-	case typingWindow:
-		return &m.when
-	}
-	return nil
-}
-
 func (m *Calls) beside(list, detail []string) {
-	bar := m.styles.Faint.Render("│")
+	bar := m.host.Styles.Faint.Render("│")
 	for i := range list {
 		list[i] += bar
 		if i < len(detail) {
@@ -81,7 +69,7 @@ func (m *Calls) viewChart() []string {
 // aim points the chart at the window as it is now.
 func (m *Calls) aim() {
 	c := &m.chart
-	c.Since, c.Until = m.window.Bounds(m.clock.Now())
+	c.Since, c.Until = m.bar.bounds()
 	first, last := m.series.Span()
 	if c.Since == 0 {
 		c.Since = first
@@ -107,28 +95,6 @@ func (m *Calls) aim() {
 	c.Bin = m.series.Step
 }
 
-// viewBar draws the filter bar, or what is typed in its place.
-func (m *Calls) viewBar(r rect) (string, *Cursor) {
-	if p := m.openPrompt(); p != nil {
-		line, x := p.View(r.w)
-		return line, &Cursor{min(x, r.w-1), r.y}
-	}
-	st := m.styles
-	on := func(s lipgloss.Style) lipgloss.Style { return s.Inherit(st.FilterIdle) }
-	right := m.tally()
-	var chips style.Text
-	if m.errOnly {
-		chips = " errors only "
-	}
-	room := r.w - 4 - right.Width() - chips.Width() - 1
-	text, look := style.Clean(m.filter), on(st.Strong)
-	if m.filter == "" {
-		text, look = "all calls", on(st.Dim)
-	}
-	return on(st.Accent).Render(" / ") + look.Render(text.Fit(room)) + on(st.Error).Render(string(chips)) +
-		on(st.Dim).Render(" "+string(right)+" "), nil
-}
-
 // tally says how many calls there are, and how many are not shown.
 func (m *Calls) tally() style.Text {
 	n := len(m.shown)
@@ -138,7 +104,7 @@ func (m *Calls) tally() style.Text {
 	}
 	if k := m.history.report.Matched; k > MaxRows && n >= MaxRows {
 		s = "newest " + group(uint64(n)) + " of " + group(k)
-		if m.window.Live() {
+		if m.bar.scope.Window.Live() {
 			s = "newest " + group(uint64(n)) + " calls"
 		}
 	}
@@ -159,13 +125,13 @@ func (m *Calls) viewList(r rect) []string {
 	} else if w >= 10 {
 		layout = "15:04:05.0"
 	}
-	st := m.styles
+	st := m.host.Styles
 	cell := func(i, col int) component.Cell {
 		row := m.shown[i]
 		c := component.Cell{Style: st.Text}
 		switch col {
 		case colTime:
-			c.Text = style.Text(time.Unix(0, row.time).In(m.clock.Location).Format(layout))
+			c.Text = style.Text(time.Unix(0, row.time).In(m.host.Clock.Location).Format(layout))
 			c.Style = st.Dim
 		case colSource:
 			c.Text = row.src().text(m.table.Shown(colSource))
@@ -221,15 +187,15 @@ func (p *peer) text(w int) style.Text {
 	return p.full
 }
 
-// Status says what the list is doing: followed, paused, of which window.
+// Status implements Screen: followed, paused, of which window.
 func (m *Calls) Status() (text style.Text, warn bool) {
-	window := style.Text(m.window.Text(m.clock.Location))
+	window := style.Text(m.bar.scope.Window.Text(m.host.Clock.Location))
 	switch {
 	case m.paused && m.waiting > 0:
 		return "‖ paused, " + style.Text(group(uint64(m.waiting))) + " new · " + window, true
 	case m.paused:
 		return "‖ paused · " + window, true
-	case m.live != nil && m.live.err != nil && m.ctx.Err() == nil:
+	case m.live != nil && m.live.err != nil && m.host.Context.Err() == nil:
 		return "‖ stopped · " + window, true
 	case m.follow:
 		return "▸ live · " + window, false
@@ -237,14 +203,14 @@ func (m *Calls) Status() (text style.Text, warn bool) {
 	return window, false
 }
 
-// Losses says what is missing from the answer, "" if nothing.
+// Losses implements Screen.
 func (m *Calls) Losses() style.Text {
 	var parts []string
 	for _, a := range []*answer{m.history, m.live} {
 		if a == nil {
 			continue
 		}
-		if a.err != nil && m.ctx.Err() == nil && !errors.Is(a.err, context.Canceled) {
+		if a.err != nil && m.host.Context.Err() == nil && !errors.Is(a.err, context.Canceled) {
 			why, _, _ := strings.Cut(a.err.Error(), "\n")
 			if a == m.live {
 				why = "following stopped, f starts anew: " + why

@@ -22,11 +22,11 @@ type reason struct {
 // why finds the reason for an empty list: the first that holds, the nearest cause first.
 func (m *Calls) why() reason {
 	clock := func(ns int64) string {
-		return time.Unix(0, ns).In(m.clock.Location).Format("2006-01-02 15:04:05")
+		return time.Unix(0, ns).In(m.host.Clock.Location).Format("2006-01-02 15:04:05")
 	}
 	a := m.history
 	if a == nil {
-		return reason{what: "Reading what is kept …", why: []string{m.window.Text(m.clock.Location)}}
+		return reason{what: "Reading what is kept …", why: []string{m.bar.scope.Window.Text(m.host.Clock.Location)}}
 	}
 	for _, a := range []*answer{m.history, m.live} {
 		if a != nil && a.err != nil && !errors.Is(a.err, context.Canceled) {
@@ -49,7 +49,7 @@ func (m *Calls) why() reason {
 		}
 		return r
 	}
-	since, until := m.window.Bounds(m.clock.Now())
+	since, until := m.bar.bounds()
 	oldest, newest := a.report.Oldest, a.report.Newest
 	reading, pods, problems := false, 0, []PodProblem(nil)
 	rate := 0.0
@@ -85,7 +85,7 @@ func (m *Calls) why() reason {
 			why: []string{"Newest packet: " + clock(newest)},
 			do:  []string{"w  for an older window, or: all", ":nodes  to see whether the capture goes on"}}
 	}
-	if m.query() != "" {
+	if m.bar.query() != "" {
 		r := reason{what: "The filter matches none of the calls.", do: []string{"/  to change the filter", "w  for another window", "esc  to see all calls"}}
 		switch {
 		case m.probe.done && m.probe.err == nil && m.probe.report.Matched == 0:
@@ -93,10 +93,10 @@ func (m *Calls) why() reason {
 		case m.probe.done && m.probe.err == nil:
 			r.what = fmt.Sprintf("The filter matches none of %s.", count(int(m.probe.report.Matched), "call"))
 		}
-		r.why = append(r.why, m.query(), m.window.Text(m.clock.Location))
+		r.why = append(r.why, m.bar.query(), m.bar.scope.Window.Text(m.host.Clock.Location))
 		return r
 	}
-	r := reason{what: "There is no call in this window.", why: []string{m.window.Text(m.clock.Location)},
+	r := reason{what: "There is no call in this window.", why: []string{m.bar.scope.Window.Text(m.host.Clock.Location)},
 		do: []string{"w  for another window"}}
 	if rate > 0 {
 		r.why = append(r.why, component.Number(rate)+" packets come in each second, but no protocol claims them: they are kept as flows.")
@@ -114,7 +114,7 @@ func onNode(n string) string {
 // viewEmpty draws the reason in the middle of the list.
 func (m *Calls) viewEmpty(r rect) []string {
 	why := m.why()
-	st := m.styles
+	st := m.host.Styles
 	lines := make([]string, 0, r.h)
 	put := func(s string, look func(...string) string) {
 		for _, part := range component.Wrap(style.Clean(s), min(r.w-4, 100)) {

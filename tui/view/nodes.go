@@ -12,10 +12,9 @@ import (
 
 // Nodes is the list of nodes, with what is wrong with the selected one below.
 type Nodes struct {
-	Move  keys.Move
-	clock Clock
+	Move keys.Move
+	host *Host
 
-	styles        *style.Styles
 	table         component.Table
 	msg           NodesMsg
 	width, height int
@@ -35,10 +34,10 @@ const (
 	nodePods
 )
 
-// NewNodes makes the list.
-func NewNodes(clock Clock, st *style.Styles) Nodes {
-	m := Nodes{Move: keys.NewMove(), clock: clock, styles: st}
-	m.table = component.Table{Styles: st, Focused: true, Sorted: -1, Picked: -1, Columns: []component.Column{
+// NewNodes makes the list of what is known of the nodes by now.
+func NewNodes(h *Host, known NodesMsg) *Nodes {
+	m := &Nodes{Move: keys.NewMove(), host: h, msg: known}
+	m.table = component.Table{Styles: h.Styles, Focused: true, Sorted: -1, Picked: -1, Columns: []component.Column{
 		nodeName:    {Title: "NODE", Min: 10, Max: 40, Weight: 3, Sort: -1},
 		nodeState:   {Title: "STATE", Min: 9, Max: 12, Weight: 1, Sort: -1},
 		nodePackets: {Title: "PKT/S", Min: 6, Max: 8, Weight: 1, Right: true, Sort: -1},
@@ -52,7 +51,28 @@ func NewNodes(clock Clock, st *style.Styles) Nodes {
 	return m
 }
 
-// SetSize says how many cells there are.
+// Init implements Screen: the root asks the nodes.
+func (m *Nodes) Init() tea.Cmd { return nil }
+
+// SetStyles implements Screen.
+func (m *Nodes) SetStyles() {}
+
+// Typing implements Screen.
+func (m *Nodes) Typing() bool { return false }
+
+// Back implements Screen.
+func (m *Nodes) Back() (tea.Cmd, bool) { return nil, false }
+
+// Status implements Screen.
+func (m *Nodes) Status() (style.Text, bool) { return "", false }
+
+// Losses implements Screen: they are what it shows.
+func (m *Nodes) Losses() style.Text { return "" }
+
+// Close implements Screen.
+func (m *Nodes) Close() {}
+
+// SetSize implements Screen.
 func (m *Nodes) SetSize(w, h int) {
 	m.width, m.height = w, h
 	m.table.SetSize(w, max(2, h-m.below()))
@@ -62,8 +82,8 @@ func (m *Nodes) SetSize(w, h int) {
 // below is the room for what is wrong.
 func (m *Nodes) below() int { return max(3, m.height/3) }
 
-// Update handles a message.
-func (m Nodes) Update(msg tea.Msg) (Nodes, tea.Cmd) {
+// Update implements Screen.
+func (m *Nodes) Update(msg tea.Msg) tea.Cmd {
 	n := len(m.msg.Nodes)
 	switch msg := msg.(type) {
 	case NodesMsg:
@@ -102,21 +122,22 @@ func (m Nodes) Update(msg tea.Msg) (Nodes, tea.Cmd) {
 			m.table.To(at, n)
 		}
 	}
-	return m, nil
+	return nil
 }
 
-// Short are the keys for the bottom line.
-func (m *Nodes) Short() []key.Binding {
-	return []key.Binding{m.Move.Up, m.Move.Down}
-}
+// Short implements Screen.
+func (m *Nodes) Short() []key.Binding { return []key.Binding{m.Move.Up, m.Move.Down} }
 
-// View draws the screen as lines.
-func (m *Nodes) View() []string {
-	st := m.styles
+// Sections implements Screen.
+func (m *Nodes) Sections() []keys.Section { return []keys.Section{m.Move.Section()} }
+
+// View implements Screen.
+func (m *Nodes) View() ([]string, *Cursor) {
+	st := m.host.Styles
 	if len(m.msg.Nodes) == 0 {
-		return m.empty()
+		return m.empty(), nil
 	}
-	now := m.clock.Now()
+	now := m.host.Clock.Now()
 	cell := func(i, col int) component.Cell {
 		n := &m.msg.Nodes[i]
 		c := component.Cell{Style: st.Text}
@@ -183,12 +204,12 @@ func (m *Nodes) View() []string {
 	for len(lines) < m.height {
 		lines = append(lines, style.Blank(m.width))
 	}
-	return lines[:m.height]
+	return lines[:m.height], nil
 }
 
 // problems says what is wrong with a node.
 func (m *Nodes) problems(n *Node) []string {
-	st := m.styles
+	st := m.host.Styles
 	name := style.Clean(n.Name)
 	out := []string{st.Faint.Render("── ") + st.Accent.Render(name.Cut(m.width-8)) + st.Faint.Render(" "+line(m.width-4-min(name.Width(), m.width-8)))}
 	put := func(s string, look func(...string) string) {
@@ -210,7 +231,7 @@ func (m *Nodes) problems(n *Node) []string {
 }
 
 func (m *Nodes) empty() []string {
-	st := m.styles
+	st := m.host.Styles
 	what, why := style.Text("Asking the nodes …"), style.Text("")
 	look := st.Dim
 	switch {

@@ -38,10 +38,8 @@ type Snapshot struct {
 type Snapshots struct {
 	Keys   keys.Snapshots
 	Move   keys.Move
-	ctx    context.Context
+	host   *Host
 	keeper SnapshotKeeper
-	clock  Clock
-	styles *style.Styles
 
 	table         component.Table
 	prompt        component.Prompt
@@ -91,10 +89,10 @@ const (
 )
 
 // NewSnapshots makes the list; keeper may be nil where there are none.
-func NewSnapshots(ctx context.Context, keeper SnapshotKeeper, clock Clock, st *style.Styles) Snapshots {
-	m := Snapshots{Keys: keys.NewSnapshots(), Move: keys.NewMove(), ctx: ctx, keeper: keeper, clock: clock, styles: st}
-	m.prompt = component.NewPrompt("name ", "of the new snapshot: a-z, 0-9, dot, dash", st)
-	m.table = component.Table{Styles: st, Focused: true, Sorted: -1, Picked: -1, Columns: []component.Column{
+func NewSnapshots(h *Host, keeper SnapshotKeeper) *Snapshots {
+	m := &Snapshots{Keys: keys.NewSnapshots(), Move: keys.NewMove(), host: h, keeper: keeper}
+	m.prompt = component.NewPrompt("name ", "of the new snapshot: a-z, 0-9, dot, dash", h.Styles)
+	m.table = component.Table{Styles: h.Styles, Focused: true, Sorted: -1, Picked: -1, Columns: []component.Column{
 		snapshotName:    {Title: "NAME", Min: 12, Max: 40, Weight: 1, Sort: -1},
 		snapshotMade:    {Title: "AGE", Min: 6, Max: 7, Right: true, Sort: -1},
 		snapshotBy:      {Title: "BY", Min: 6, Max: 20, Weight: 1, Sort: -1},
@@ -107,19 +105,34 @@ func NewSnapshots(ctx context.Context, keeper SnapshotKeeper, clock Clock, st *s
 	return m
 }
 
-// SetSize says how many cells there are.
+// Init implements Screen.
+func (m *Snapshots) Init() tea.Cmd { return m.Load() }
+
+// SetStyles implements Screen.
+func (m *Snapshots) SetStyles() {}
+
+// Back implements Screen.
+func (m *Snapshots) Back() (tea.Cmd, bool) { return nil, false }
+
+// Status implements Screen.
+func (m *Snapshots) Status() (style.Text, bool) { return "", false }
+
+// Losses implements Screen.
+func (m *Snapshots) Losses() style.Text { return "" }
+
+// SetSize implements Screen.
 func (m *Snapshots) SetSize(w, h int) {
 	m.width, m.height = w, h
 	m.table.SetSize(w, max(2, h-1))
 	m.table.To(m.table.Cursor, len(m.list))
 }
 
-// Typing says whether keys are text, or an answer, now.
+// Typing implements Screen.
 func (m *Snapshots) Typing() bool { return m.typing || m.sure }
 
 // Load asks for the list.
 func (m *Snapshots) Load() tea.Cmd {
-	ctx, keeper := m.ctx, m.keeper
+	ctx, keeper := m.host.Context, m.keeper
 	if keeper == nil {
 		return nil
 	}
@@ -142,20 +155,19 @@ func (m *Snapshots) New(q Query, about string) tea.Cmd {
 		return refuse("%s is still being made", m.making)
 	}
 	m.typing, m.query, m.about = true, q, about
-	m.prompt.Open(m.clock.Now().UTC().Format("20060102-150405"))
+	m.prompt.Open(m.host.Clock.Now().UTC().Format("20060102-150405"))
 	return nil
 }
 
-// Close ends what is being made.
+// Close implements Screen: what is being made ends.
 func (m *Snapshots) Close() {
 	if m.cancel != nil {
 		m.cancel()
 	}
 }
 
-// Update handles a message.
-func (m Snapshots) Update(msg tea.Msg) (Snapshots, tea.Cmd) {
-	var cmd tea.Cmd
+// Update implements Screen.
+func (m *Snapshots) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case SnapshotsMsg:
 		m.list, m.err, m.asked = msg.List, msg.Err, true
@@ -165,13 +177,13 @@ func (m Snapshots) Update(msg tea.Msg) (Snapshots, tea.Cmd) {
 			m.cancel() // it has ended
 			m.making, m.cancel = "", nil
 		}
-		cmd = tea.Batch(m.Load(), done(msg))
+		return tea.Batch(m.Load(), done(msg))
 	case tea.PasteMsg:
 		if m.typing {
 			m.prompt.Paste(msg.Content)
 		}
 	case tea.KeyPressMsg:
-		cmd = m.press(msg)
+		return m.press(msg)
 	case tea.MouseWheelMsg:
 		switch msg.Button {
 		case tea.MouseWheelUp:
@@ -185,11 +197,11 @@ func (m Snapshots) Update(msg tea.Msg) (Snapshots, tea.Cmd) {
 			break
 		}
 		if at == m.table.Cursor {
-			cmd = m.open()
+			return m.open()
 		}
 		m.table.To(at, len(m.list))
 	}
-	return m, cmd
+	return nil
 }
 
 func done(msg SnapshotDoneMsg) tea.Cmd {
@@ -210,7 +222,7 @@ func (m *Snapshots) press(k tea.KeyPressMsg) tea.Cmd {
 			return flash("nothing is deleted")
 		}
 		name, keeper := m.list[m.table.Cursor].Name, m.keeper
-		return do(m.ctx, false, func(ctx context.Context) (string, error) { return name + " is deleted", keeper.Delete(ctx, name) })
+		return do(m.host.Context, false, func(ctx context.Context) (string, error) { return name + " is deleted", keeper.Delete(ctx, name) })
 	case key.Matches(k, m.Keys.Open):
 		return m.open()
 	case key.Matches(k, m.Keys.Delete):
@@ -250,7 +262,7 @@ func (m *Snapshots) pressName(k tea.KeyPressMsg) tea.Cmd {
 			return nil
 		}
 		var ctx context.Context
-		ctx, m.cancel = context.WithCancel(m.ctx)
+		ctx, m.cancel = context.WithCancel(m.host.Context)
 		m.making = name
 		return do(ctx, true, func(ctx context.Context) (string, error) { return keeper.Create(ctx, name, q) })
 	}
@@ -274,7 +286,7 @@ func (m *Snapshots) open() tea.Cmd {
 	if len(m.list) == 0 {
 		return refuse("there is nothing to open")
 	}
-	ctx, keeper, name := m.ctx, m.keeper, m.list[m.table.Cursor].Name
+	ctx, keeper, name := m.host.Context, m.keeper, m.list[m.table.Cursor].Name
 	return func() tea.Msg {
 		out := SnapshotOpenMsg{Name: name}
 		func() {
@@ -285,7 +297,12 @@ func (m *Snapshots) open() tea.Cmd {
 	}
 }
 
-// Short are the keys for the bottom line.
+// Sections implements Screen.
+func (m *Snapshots) Sections() []keys.Section {
+	return []keys.Section{m.Keys.Section(), m.Move.Section()}
+}
+
+// Short implements Screen.
 func (m *Snapshots) Short() []key.Binding {
 	if m.typing {
 		return m.prompt.Keys.Short()
@@ -293,7 +310,7 @@ func (m *Snapshots) Short() []key.Binding {
 	return m.Keys.Short()
 }
 
-// View draws the screen as lines; the cursor is that of what is typed, nil: nothing.
+// View implements Screen.
 func (m *Snapshots) View() ([]string, *Cursor) {
 	var lines []string
 	if len(m.list) == 0 {
@@ -301,7 +318,7 @@ func (m *Snapshots) View() ([]string, *Cursor) {
 	} else {
 		lines = m.table.View(len(m.list), m.cell, func(i int) component.Cell {
 			if i == m.table.Cursor {
-				return component.Cell{Text: "▌", Style: m.styles.Accent}
+				return component.Cell{Text: "▌", Style: m.host.Styles.Accent}
 			}
 			return component.Cell{}
 		})
@@ -319,7 +336,7 @@ func (m *Snapshots) View() ([]string, *Cursor) {
 
 // bottom is the line of what is typed, asked or made.
 func (m *Snapshots) bottom() (string, *Cursor) {
-	st := m.styles
+	st := m.host.Styles
 	switch {
 	case m.typing:
 		line, x := m.prompt.View(m.width)
@@ -333,7 +350,7 @@ func (m *Snapshots) bottom() (string, *Cursor) {
 }
 
 func (m *Snapshots) cell(i, col int) component.Cell {
-	st, s := m.styles, &m.list[i]
+	st, s := m.host.Styles, &m.list[i]
 	c := component.Cell{Style: st.Text}
 	known := func(t style.Text) style.Text {
 		if s.Nodes == 0 {
@@ -345,12 +362,12 @@ func (m *Snapshots) cell(i, col int) component.Cell {
 	case snapshotName:
 		c.Text = style.Clean(s.Name)
 	case snapshotMade:
-		c.Text = style.Text(component.Duration(max(0, m.clock.Now().Sub(time.Unix(0, s.Made)))))
+		c.Text = style.Text(component.Duration(max(0, m.host.Clock.Now().Sub(time.Unix(0, s.Made)))))
 	case snapshotBy:
 		c.Text, c.Style = style.Clean(s.By), st.Dim
 	case snapshotWindow:
 		layout := "2006-01-02 15:04:05"
-		c.Text = style.Text(time.Unix(0, s.Since).In(m.clock.Location).Format(layout) + " – " + time.Unix(0, s.Until).In(m.clock.Location).Format("15:04:05"))
+		c.Text = style.Text(time.Unix(0, s.Since).In(m.host.Clock.Location).Format(layout) + " – " + time.Unix(0, s.Until).In(m.host.Clock.Location).Format("15:04:05"))
 	case snapshotNodes:
 		c.Text = known(style.Text(group(uint64(max(0, s.Nodes)))))
 		if s.Missing > 0 {
@@ -367,7 +384,7 @@ func (m *Snapshots) cell(i, col int) component.Cell {
 }
 
 func (m *Snapshots) empty() []string {
-	st := m.styles
+	st := m.host.Styles
 	what, why := style.Text("Reading the snapshots …"), style.Text("")
 	look := st.Dim
 	switch {

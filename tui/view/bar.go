@@ -1,0 +1,302 @@
+package view
+
+import (
+	"strings"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+	"github.com/sshark/sshark/tui/component"
+	"github.com/sshark/sshark/tui/keys"
+	"github.com/sshark/sshark/tui/style"
+)
+
+// bar is the line of what is looked at, which screens with a scope share, and the prompts that
+// change it. Where a method says changed, the screen asks anew.
+type bar struct {
+	keys keys.Scope
+	host *Host
+	all  style.Text // said where there is no filter
+
+	scope   Scope
+	errOnly bool
+	before  []Window // for esc
+
+	prompt component.Prompt // filter
+	when   component.Prompt // window
+	typing typing
+	asked  int  // number of the last check
+	accept bool // apply the filter as soon as it is found right
+}
+
+type typing uint8
+
+const (
+	notTyping typing = iota
+	typingFilter
+	typingWindow
+)
+
+// checkMsg is the judgement of a filter that is being typed.
+type checkMsg struct {
+	bar    *bar
+	number int
+	err    error
+	items  []component.Item
+}
+
+// maxBefore is how many windows are remembered.
+const maxBefore = 20
+
+func newBar(h *Host, s Scope, all style.Text) *bar {
+	b := &bar{keys: keys.NewScope(), host: h, all: all, scope: s,
+		prompt: component.NewPrompt("/", `a filter, as: http && status_code >= 500`, h.Styles),
+		when:   component.NewPrompt("window", `5m, 1h30m, all, 14:00-14:15`, h.Styles),
+	}
+	b.when.Direct = true
+	return b
+}
+
+// query is the filter that is asked for.
+func (b *bar) query() string {
+	if b.errOnly {
+		return both(b.scope.Filter, "error")
+	}
+	return b.scope.Filter
+}
+
+// bounds are the window's edges now.
+func (b *bar) bounds() (since, until int64) { return b.scope.Window.Bounds(b.host.Clock.Now()) }
+
+// setWindow looks at another time; esc leads back.
+func (b *bar) setWindow(w Window) (changed bool) {
+	if w == b.scope.Window {
+		return false
+	}
+	b.before = append(b.before, b.scope.Window)
+	if len(b.before) > maxBefore {
+		b.before = b.before[1:]
+	}
+	b.scope.Window = w
+	return true
+}
+
+// setScope looks at something else.
+func (b *bar) setScope(s Scope) (changed bool) {
+	changed = b.setWindow(s.Window)
+	if b.query() == s.Filter {
+		return changed
+	}
+	b.scope.Filter, b.errOnly = s.Filter, false
+	return true
+}
+
+// back undoes the last change of the window, or the filter.
+func (b *bar) back() (changed bool) {
+	switch {
+	case len(b.before) > 0:
+		b.scope.Window = b.before[len(b.before)-1]
+		b.before = b.before[:len(b.before)-1]
+	case b.errOnly:
+		b.errOnly = false
+	case b.scope.Filter != "":
+		b.scope.Filter = ""
+	default:
+		return false
+	}
+	return true
+}
+
+// press handles a key; mine is false if the bar has no use for it.
+func (b *bar) press(k tea.KeyPressMsg) (cmd tea.Cmd, changed, mine bool) {
+	switch {
+	case b.typing == typingFilter:
+		cmd, changed = b.pressFilter(b.prompt.Press(k))
+	case b.typing == typingWindow:
+		cmd, changed = b.pressWindow(b.when.Press(k))
+	case key.Matches(k, b.keys.Filter):
+		cmd = b.open(b.scope.Filter)
+	case key.Matches(k, b.keys.Window):
+		b.openWindow()
+	case key.Matches(k, b.keys.Errors):
+		b.errOnly = !b.errOnly
+		changed = true
+	default:
+		return nil, false, false
+	}
+	return cmd, changed, true
+}
+
+func (b *bar) paste(s string) (cmd tea.Cmd, changed bool) {
+	switch b.typing {
+	case typingFilter:
+		return b.pressFilter(b.prompt.Paste(s))
+	case typingWindow:
+		return b.pressWindow(b.when.Paste(s))
+	}
+	return nil, false
+}
+
+// open lets the filter be edited.
+func (b *bar) open(value string) tea.Cmd {
+	b.typing, b.accept = typingFilter, false
+	b.prompt.Open(value)
+	return b.check()
+}
+
+func (b *bar) pressFilter(e component.Event) (cmd tea.Cmd, changed bool) {
+	switch e {
+	case component.Cancelled:
+		b.typing = notTyping
+	case component.Changed:
+		b.prompt.State, b.accept = component.Idle, false
+		return b.check(), false
+	case component.Accepted:
+		return b.take(strings.TrimSpace(b.prompt.Input.Value()))
+	}
+	return nil, false
+}
+
+// take applies a filter. One whose last key was not judged yet is applied when it is.
+func (b *bar) take(f string) (cmd tea.Cmd, changed bool) {
+	if b.prompt.State == component.Bad {
+		return refuse("this filter is wrong where the caret stands; esc leaves it"), false
+	}
+	if b.prompt.State == component.Idle && f != "" {
+		b.accept = true
+		return b.check(), false
+	}
+	b.typing, b.accept = notTyping, false
+	b.prompt.Remember(f)
+	changed = f != b.scope.Filter
+	b.scope.Filter = f
+	return nil, changed
+}
+
+// apply adds a filter to the one there is; it is shown in the bar and can be edited there.
+func (b *bar) apply(f string, not bool) (cmd tea.Cmd, changed bool) {
+	if not {
+		f = negated(f)
+	}
+	f = both(b.scope.Filter, f)
+	if err := b.host.Backend.Check(f); err != nil {
+		return b.open(f), false
+	}
+	b.prompt.Remember(f)
+	b.scope.Filter = f
+	return nil, true
+}
+
+// check asks what is to be said about the filter as it is typed.
+func (b *bar) check() tea.Cmd {
+	b.asked++
+	number, backend := b.asked, b.host.Backend
+	text, cursor := b.prompt.Input.Value(), b.prompt.Input.Cursor()
+	return func() tea.Msg {
+		msg := checkMsg{bar: b, number: number}
+		func() {
+			defer guard(&msg.err)
+			msg.err = backend.Check(text)
+			for _, c := range backend.Complete(text, cursor) {
+				msg.items = append(msg.items, component.Item{Text: c.Text, Start: c.Start, Kind: c.Kind, Help: c.Help})
+			}
+		}()
+		return msg
+	}
+}
+
+// judge shows what was found about a filter that is being typed.
+func (b *bar) judge(c checkMsg) (cmd tea.Cmd, changed bool) {
+	if c.bar != b || c.number != b.asked || b.typing != typingFilter {
+		return nil, false
+	}
+	b.prompt.State, b.prompt.Message = component.Good, ""
+	switch {
+	case b.prompt.Input.Blank():
+		b.prompt.State = component.Idle
+	case c.err != nil:
+		b.prompt.State, b.prompt.Message = component.Bad, c.err.Error()
+	}
+	b.prompt.SetItems(c.items)
+	if b.accept {
+		b.accept = false
+		return b.take(strings.TrimSpace(b.prompt.Input.Value()))
+	}
+	return nil, false
+}
+
+func (b *bar) openWindow() {
+	b.typing = typingWindow
+	b.when.Open("")
+	b.when.SetItems([]component.Item{
+		{Text: "1m", Help: "the last minute, and on"}, {Text: "5m", Help: "the last 5 minutes, and on"},
+		{Text: "15m", Help: "the last 15 minutes, and on"}, {Text: "1h", Help: "the last hour, and on"},
+		{Text: "all", Help: "all that is kept"},
+	})
+}
+
+func (b *bar) pressWindow(e component.Event) (cmd tea.Cmd, changed bool) {
+	switch e {
+	case component.Cancelled:
+		b.typing = notTyping
+	case component.Changed, component.Accepted:
+		w, err := ParseWindow(b.when.Input.Value(), b.host.Clock.Now(), b.host.Clock.Location)
+		b.when.State, b.when.Message = component.Good, ""
+		switch {
+		case b.when.Input.Blank():
+			b.when.State = component.Idle
+		case err != nil:
+			b.when.State, b.when.Message = component.Bad, err.Error()
+		}
+		if e == component.Changed {
+			b.when.SetItems(nil)
+			return nil, false
+		}
+		if err != nil {
+			return refuse("%s", err), false
+		}
+		b.typing = notTyping
+		b.when.Remember(strings.TrimSpace(b.when.Input.Value()))
+		return nil, b.setWindow(w)
+	}
+	return nil, false
+}
+
+func (b *bar) openPrompt() *component.Prompt {
+	switch b.typing {
+	case typingFilter:
+		return &b.prompt
+	case typingWindow:
+		return &b.when
+	}
+	return nil
+}
+
+// view draws the bar as line y of the screen, with what there is of it at the right; or what is
+// typed in its place.
+func (b *bar) view(w, y int, right style.Text) (string, *Cursor) {
+	if p := b.openPrompt(); p != nil {
+		line, x := p.View(w)
+		return line, &Cursor{min(x, w-1), y}
+	}
+	st := b.host.Styles
+	on := func(s lipgloss.Style) lipgloss.Style { return s.Inherit(st.FilterIdle) }
+	var chips style.Text
+	if b.errOnly {
+		chips = " errors only "
+	}
+	room := w - 4 - right.Width() - chips.Width() - 1
+	text, look := style.Clean(b.scope.Filter), on(st.Strong)
+	if b.scope.Filter == "" {
+		text, look = b.all, on(st.Dim)
+	}
+	return on(st.Accent).Render(" / ") + look.Render(text.Fit(room)) + on(st.Error).Render(string(chips)) +
+		on(st.Dim).Render(" "+string(right)+" "), nil
+}
+
+// over lays what is offered while typing over the screen, below the bar in line y.
+func (b *bar) over(lines []string, w, y int) {
+	if p := b.openPrompt(); p != nil {
+		component.Over(lines, p.Popup(min(w-4, 96), len(lines)-y-1), 2, y+1)
+	}
+}

@@ -1,0 +1,81 @@
+package view
+
+import (
+	"context"
+
+	"charm.land/bubbles/v2/key"
+	tea "charm.land/bubbletea/v2"
+	"github.com/sshark/sshark/tui/keys"
+	"github.com/sshark/sshark/tui/style"
+)
+
+// Screen is what the root shows one of. It is used by the one goroutine of its session.
+type Screen interface {
+	// Init starts to ask; it is called once.
+	Init() tea.Cmd
+	// Update handles a message. Keys, pasted text and the mouse reach the screen that is shown,
+	// all other messages every screen: those that answer a question carry who asked. Mouse
+	// positions are relative to the screen's own corner.
+	Update(msg tea.Msg) tea.Cmd
+	// View draws the screen as lines, as many as SetSize said; cursor is that of what is typed,
+	// nil: nothing.
+	View() (lines []string, cursor *Cursor)
+	SetSize(w, h int)
+	// SetStyles is called when Host.Styles has changed.
+	SetStyles()
+	// Typing says whether keys are text, or an answer, now.
+	Typing() bool
+	// Back undoes the innermost thing; ok is false if there is none.
+	Back() (cmd tea.Cmd, ok bool)
+	// Status says what it is doing, for the line above.
+	Status() (text style.Text, warn bool)
+	// Losses says what is missing from what is shown, "" if nothing.
+	Losses() style.Text
+	// Short are the keys for the bottom line, Sections those for the help screen.
+	Short() []key.Binding
+	Sections() []keys.Section
+	// Close ends what it asked for.
+	Close()
+}
+
+// Scoped is a screen that shows what a scope has. The root hands the scope on.
+type Scoped interface {
+	Screen
+	Scope() Scope
+	SetScope(Scope) tea.Cmd
+}
+
+// Scope is what is looked at: a time, and a filter that was checked.
+type Scope struct {
+	Window Window
+	Filter string
+}
+
+// Query is the question for a scope as it is now, and that in words.
+func (s Scope) Query(clock Clock) (q Query, about string) {
+	q = Query{Filter: s.Filter}
+	q.Since, q.Until = s.Window.Bounds(clock.Now())
+	about = s.Window.Text(clock.Location)
+	if q.Filter != "" {
+		about += ", " + q.Filter
+	}
+	return q, about
+}
+
+// Host is what a screen lives in. It is shared by the screens of a session.
+type Host struct {
+	Context context.Context // ends every question
+	Backend Backend
+	Clock   Clock
+	Styles  *style.Styles
+}
+
+// GoMsg asks the root to show a screen on top of the one there is; esc leads back.
+type GoMsg struct {
+	View  string // its name, as typed after ":"
+	Scope Scope  // for a screen that has one
+	Of    Ref    // what it is of, such as a stream
+}
+
+// Go asks for a screen.
+func Go(to GoMsg) tea.Cmd { return func() tea.Msg { return to } }
