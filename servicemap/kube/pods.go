@@ -40,6 +40,7 @@ type pod struct {
 	start       int64 // ns
 	finished    int64 // ns, 0 as long as it has not ended
 	seen        int64 // when it was last seen without an address, 0: never
+	ran         int64 // when its first container started, ns, 0: nobody says
 	condition   condition
 
 	told identity.Pod // as followers were told last
@@ -76,6 +77,7 @@ func podOf(o *corev1.Pod) *pod {
 	if owner := metav1.GetControllerOfNoCopy(o); owner != nil {
 		p.owner = metav1.OwnerReference{Kind: owner.Kind, Name: owner.Name, APIVersion: owner.APIVersion}
 	}
+	p.ran = ranSince(o)
 	p.annotations = annotationsOf(o.Annotations)
 	if o.Status.Phase == corev1.PodSucceeded || o.Status.Phase == corev1.PodFailed {
 		p.finished = max(p.start, finishOf(o), 1)
@@ -127,6 +129,30 @@ func podAddrs(s *corev1.PodStatus) []netip.Addr {
 		add(ip.IP)
 	}
 	return all
+}
+
+// ranSince is when the first container of a pod started, in ns; 0: nobody says. The API knows
+// seconds: the beginning of that second is meant, before which the pod sent nothing.
+func ranSince(o *corev1.Pod) int64 {
+	var first int64
+	earlier := func(t metav1.Time) {
+		if at := nanos(&t); at != 0 && (first == 0 || at < first) {
+			first = at
+		}
+	}
+	for _, list := range [][]corev1.ContainerStatus{o.Status.InitContainerStatuses, o.Status.ContainerStatuses} {
+		for _, c := range list {
+			for _, s := range []corev1.ContainerState{c.State, c.LastTerminationState} {
+				if s.Running != nil {
+					earlier(s.Running.StartedAt)
+				}
+				if s.Terminated != nil {
+					earlier(s.Terminated.StartedAt)
+				}
+			}
+		}
+	}
+	return first
 }
 
 // finishOf is when the last container of a pod that has ended did, in ns; 0: nobody says. The
@@ -280,6 +306,9 @@ func (c *Cluster) podPlaces(p *pod, now int64) []want {
 		first := !slices.ContainsFunc(p.claims, func(c *claim) bool { return c.addr.IsValid() && c.port == 0 })
 		for _, a := range p.addrs {
 			w := want{place: place{addr: a}, from: p.start, sure: max(p.start, p.seen)}
+			if p.ran != 0 { // what a busy API server told late does not make it later
+				w.sure = min(w.sure, max(p.start, p.ran))
+			}
 			if !first { // its network was made anew
 				w.from, w.sure = now, now
 			}

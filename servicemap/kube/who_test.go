@@ -104,6 +104,15 @@ func TestAddressReused(t *testing.T) {
 			w.at(49).drop(old)
 			w.at(52).put(aPod("new", 20, "10.1.0.5"))
 		}, map[int]string{30: "old", 47: "old", 48: "new", 52: "new"}},
+		{"the new one ran before it was told to wait", func(w *world) {
+			old, fresh := aPod("old", 10, "10.1.0.5"), aPod("new", 20)
+			w.at(12).put(old)
+			w.at(55).put(fresh) // told late
+			w.at(56).drop(old)
+			fresh = aPod("new", 20, "10.1.0.5")
+			fresh.Status.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: after(50)}}}}
+			w.at(57).put(fresh)
+		}, map[int]string{30: "old", 49: "old", 50: "new", 57: "new"}},
 		{"both are known from the beginning", func(w *world) {
 			w.at(100).put(aPod("new", 50, "10.1.0.5"), aPod("old", 10, "10.1.0.5"))
 		}, map[int]string{9: "", 30: "old", 50: "new", 100: "new"}},
