@@ -70,14 +70,16 @@ type Options struct {
 
 // TUISession is what a screen knows of its session.
 type TUISession struct {
-	User          *auth.User
-	Source        query.Source    // what its user may see: a screen asks no other
-	Remote        string          // address of the client
-	View, Filter  string          // of `tui VIEW FILTER`, "" otherwise
-	Snapshot      string          // of `tui --snapshot NAME`: Source is that
-	Snapshots     *snapshots.Desk // nil: there are none
-	Term          string          // TERM of the client
-	Environ       []string        // TERM, COLORTERM, NO_COLOR, LANG and LC_… as far as the client sent them
+	User         *auth.User
+	Source       query.Source    // what its user may see: a screen asks no other
+	Remote       string          // address of the client
+	View, Filter string          // of `tui VIEW FILTER`, "" otherwise
+	Snapshot     string          // of `tui --snapshot NAME`: Source is that
+	Snapshots    *snapshots.Desk // nil: there are none
+	// Doctor examines what its user may see; nil for a snapshot.
+	Doctor        *doctor.Asker
+	Term          string   // TERM of the client
+	Environ       []string // TERM, COLORTERM, NO_COLOR, LANG and LC_… as far as the client sent them
 	Width, Height int
 	Allow         func(auth.Verb) error
 }

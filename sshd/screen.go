@@ -14,6 +14,7 @@ import (
 
 	"github.com/sshark/sshark/sshd/auth"
 	"github.com/sshark/sshark/sshd/command"
+	"github.com/sshark/sshark/sshd/doctor"
 	"github.com/sshark/sshark/sshd/snapshots"
 )
 
@@ -53,6 +54,7 @@ const (
 func (s *Server) runScreen(ctx context.Context, is *session, o command.Screen) (err error) {
 	is.kind = "screen"
 	source := is.source
+	examiner := &doctor.Asker{Source: source, Cluster: s.cluster(is), Version: s.o.Version, Now: time.Now}
 	if o.Snapshot != "" {
 		if is.desk == nil {
 			return snapshots.ErrNone
@@ -62,6 +64,7 @@ func (s *Server) runScreen(ctx context.Context, is *session, o command.Screen) (
 			return err
 		}
 		defer closer.Close() // it was only read
+		examiner = nil
 	}
 	pty, _, _ := is.Pty()
 	environ := append(is.Environ(), "TERM="+pty.Term)
@@ -76,7 +79,7 @@ func (s *Server) runScreen(ctx context.Context, is *session, o command.Screen) (
 		}
 	}()
 	model, err := s.o.TUI(ctx, &TUISession{
-		User: is.user, Source: source, Remote: is.RemoteAddr().String(), View: o.View, Filter: o.Filter, Snapshot: o.Snapshot, Snapshots: is.desk,
+		User: is.user, Source: source, Remote: is.RemoteAddr().String(), View: o.View, Filter: o.Filter, Snapshot: o.Snapshot, Snapshots: is.desk, Doctor: examiner,
 		Term: pty.Term, Environ: environ, Width: w, Height: h,
 		Allow: func(v auth.Verb) error {
 			_, err := is.scope(v)

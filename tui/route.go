@@ -28,6 +28,9 @@ func kinds() []kind {
 		{[]string{"nodes", "node", "no"}, "how each node is: rates, losses, what is kept", func(m *Model, _ view.GoMsg) view.Screen {
 			return view.NewNodes(m.host, m.health)
 		}},
+		{[]string{"doctor", "dr"}, "why there is no traffic: what is captured, what is not, what to do", func(m *Model, _ view.GoMsg) view.Screen {
+			return view.NewDoctor(m.host, m.o.Doctor)
+		}},
 		{[]string{"snapshots", "snapshot", "snap"}, "windows that are kept: look at one, make one, delete one", func(m *Model, _ view.GoMsg) view.Screen {
 			return m.snapshots
 		}},

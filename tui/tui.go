@@ -37,6 +37,10 @@ type (
 
 	SnapshotKeeper = view.SnapshotKeeper
 	Snapshot       = view.Snapshot
+
+	Examiner = view.Examiner
+	Finding  = view.Finding
+	Severity = view.Severity
 )
 
 // NewDetail copies a call that a query lent, for Backend.Detail.
@@ -46,6 +50,7 @@ func NewDetail(c *dissect.Call) *Detail { return view.NewDetail(c) }
 type Options struct {
 	Backend   Backend
 	Snapshots SnapshotKeeper // nil: there are none
+	Doctor    Examiner       // nil: there is nothing to examine
 	// Context ends every question; nil: they end when the operator quits.
 	Context  context.Context
 	Now      func() time.Time // nil: time.Now

@@ -21,6 +21,9 @@ func screens(d *dialect, host string) func(context.Context, *sshd.TUISession) (t
 	return func(ctx context.Context, s *sshd.TUISession) (tea.Model, error) {
 		o := tui.Options{Backend: screen.New(s.Source, d.language), Snapshots: screen.NewSnapshots(s.Snapshots, d.language, time.Now),
 			Context: ctx, User: s.User.Name, Host: host, View: s.View, Filter: s.Filter, Profile: colorprofile.Env(s.Environ)}
+		if s.Doctor != nil {
+			o.Doctor = &screen.Examiner{Asker: *s.Doctor}
+		}
 		if s.Snapshot != "" {
 			o.Host, o.Window = "snapshot "+s.Snapshot, &tui.Window{}
 		}

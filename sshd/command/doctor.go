@@ -43,17 +43,12 @@ func (e *Env) doctor() *cobra.Command {
 		if e.Source == nil {
 			return usagef("doctor asks a cluster: ssh console doctor")
 		}
-		f := doctor.Facts{Version: e.Version, Asked: e.Now()}
-		var r *query.Report
-		f.Nodes, r, err = e.Source.Nodes(e.ctx)
-		if err != nil && len(f.Nodes) == 0 {
+		ask := doctor.Asker{Source: e.Source, Cluster: e.Cluster, Version: e.Version, Now: e.Now}
+		all, nodes, r, err := ask.Ask(e.ctx)
+		if err != nil {
 			return err
 		}
-		f.Answered = e.Now()
-		if e.Cluster != nil {
-			f.Cluster = e.Cluster()
-		}
-		found, pods := only.Select(doctor.Examine(f))
+		found, pods := only.Select(all)
 		if pods == 0 && len(only.Namespaces)+len(only.Pods) > 0 {
 			e.say("no worker has found such a pod, and none is known to run that you may see")
 		}
@@ -67,7 +62,7 @@ func (e *Env) doctor() *cobra.Command {
 			return err
 		}
 		e.say("%s", verdict(found))
-		return e.retell(&asked{Request: query.Request{Follow: true}}, r, len(f.Nodes), "nodes")
+		return e.retell(&asked{Request: query.Request{Follow: true}}, r, nodes, "nodes")
 	}
 	return c
 }

@@ -2,7 +2,8 @@
 // not, and what to do about it.
 //
 // Examine is a pure function over what the nodes say of themselves and what the cluster says
-// should be there. It asks nobody, knows no clock, and holds nothing. What it returns is text
+// should be there. It asks nobody, knows no clock, and holds nothing; an Asker asks for what it
+// is told. What it returns is text
 // for persons, in which names come from the cluster: print it with command.AppendPrintable.
 package doctor
 

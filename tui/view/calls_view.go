@@ -117,7 +117,8 @@ func (m *Calls) tally() style.Text {
 // viewList draws the rows, or why there are none.
 func (m *Calls) viewList(r rect) []string {
 	if len(m.shown) == 0 {
-		return m.viewEmpty(r)
+		why := m.why()
+		return why.view(m.host.Styles, r.w, r.h)
 	}
 	layout := "15:04:05"
 	if w := m.table.Shown(colTime); w >= 12 {

@@ -111,19 +111,17 @@ func onNode(n string) string {
 	return " on " + n
 }
 
-// viewEmpty draws the reason in the middle of the list.
-func (m *Calls) viewEmpty(r rect) []string {
-	why := m.why()
-	st := m.host.Styles
-	lines := make([]string, 0, r.h)
+// view draws the reason in the middle of w times h cells.
+func (why *reason) view(st *style.Styles, w, h int) []string {
+	lines := make([]string, 0, h)
 	put := func(s string, look func(...string) string) {
-		for _, part := range component.Wrap(style.Clean(s), min(r.w-4, 100)) {
-			left := max(0, (r.w-part.Width())/2)
-			lines = append(lines, style.Blank(left)+look(part.Cut(r.w))+style.Blank(r.w-left-min(r.w, part.Width())))
+		for _, part := range component.Wrap(style.Clean(s), min(w-4, 100)) {
+			left := max(0, (w-part.Width())/2)
+			lines = append(lines, style.Blank(left)+look(part.Cut(w))+style.Blank(w-left-min(w, part.Width())))
 		}
 	}
-	for range max(0, (r.h-len(why.why)-len(why.do)-4)/2) {
-		lines = append(lines, style.Blank(r.w))
+	for range max(0, (h-len(why.why)-len(why.do)-4)/2) {
+		lines = append(lines, style.Blank(w))
 	}
 	if why.error {
 		put(why.what, st.Error.Render)
@@ -134,13 +132,13 @@ func (m *Calls) viewEmpty(r rect) []string {
 		put(s, st.Dim.Render)
 	}
 	if len(why.do) > 0 {
-		lines = append(lines, style.Blank(r.w))
+		lines = append(lines, style.Blank(w))
 	}
 	for _, s := range why.do {
 		put(s, st.Accent.Render)
 	}
-	for len(lines) < r.h {
-		lines = append(lines, style.Blank(r.w))
+	for len(lines) < h {
+		lines = append(lines, style.Blank(w))
 	}
-	return lines[:r.h]
+	return lines[:h]
 }
