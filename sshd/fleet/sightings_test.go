@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -128,5 +129,44 @@ func TestSightings(t *testing.T) {
 				t.Errorf("%d flows of %d (%v)", flows, n/10, err)
 			}
 		})
+	}
+}
+
+// others is a half whose ends are in another namespace, and which tells them to everybody.
+type others struct{ half }
+
+func (o *others) disguise(f *dissect.Flow) {
+	f.Client.Identity, f.Server.Identity = &dissect.Identity{Namespace: "bank", Pod: "vault"}, &dissect.Identity{Namespace: "bank", Pod: "ledger"}
+}
+
+func (o *others) Calls(ctx context.Context, r *query.Request, each func(*dissect.Call) error) (*query.Report, error) {
+	return o.half.Calls(ctx, r, func(c *dissect.Call) error { o.disguise(c.Flow); return each(c) })
+}
+
+func (o *others) Flows(ctx context.Context, r *query.Request, each func(*dissect.Flow) error) (*query.Report, error) {
+	return o.half.Flows(ctx, r, func(f *dissect.Flow) error { o.disguise(f); return each(f) })
+}
+
+// What a node should not have told is left out before it is joined with anything.
+func TestSightingsOfOthers(t *testing.T) {
+	const n = 200
+	client := &half{Source: &sourcetest.Source{Step: time.Millisecond}, side: dissect.SideClient, n: n}
+	server := &others{half{Source: &sourcetest.Source{Step: time.Millisecond}, side: dissect.SideServer, n: n}}
+	f := of(Member{Name: "node-client", Source: client}, Member{Name: "node-server", Source: server})
+	var withheld atomic.Int64
+	r := query.Request{Access: query.Access{Limited: true, Namespaces: []string{"shop"}}, Withheld: func() { withheld.Add(1) }}
+	check := func(what string, f *dissect.Flow) {
+		if f.Vantage != dissect.SideClient || f.Client.Identity.Namespace != "shop" || f.Server.Identity.Namespace != "shop" {
+			t.Errorf("%s of %s, %+v -> %+v", what, f.Vantage, f.Client.Identity, f.Server.Identity)
+		}
+	}
+	told := 0
+	if _, err := f.Calls(t.Context(), &r, func(c *dissect.Call) error { told++; check("call", c.Flow); return nil }); err != nil || told != n || withheld.Load() != n {
+		t.Errorf("%d calls of %d, %d withheld: %v", told, n, withheld.Load(), err)
+	}
+	told = 0
+	withheld.Store(0)
+	if _, err := f.Flows(t.Context(), &r, func(f *dissect.Flow) error { told++; check("flow", f); return nil }); err != nil || told != n/10 || withheld.Load() != n/10 {
+		t.Errorf("%d flows of %d, %d withheld: %v", told, n/10, withheld.Load(), err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/sshark/sshark/dissect"
@@ -71,7 +72,7 @@ type asking struct {
 	g        *Guard
 	request  query.Request // with the access
 	asked    Asked
-	withheld uint64
+	withheld atomic.Uint64
 	ctx      context.Context
 	end      func()
 }
@@ -88,6 +89,7 @@ var (
 // begin finds out what may be asked. Its error is told of as an answer is.
 func (g *Guard) begin(ctx context.Context, what string, r *query.Request, v verbs) (*asking, error) {
 	q := &asking{g: g, request: *r, asked: Asked{What: what, Request: r}, ctx: ctx, end: func() {}}
+	q.request.Withheld = func() { q.withheld.Add(1) }
 	if err := q.prepare(v); err != nil {
 		q.asked.Err = err
 		q.done()
@@ -188,7 +190,7 @@ func (q *asking) finish(report *query.Report, err error) (*query.Report, error) 
 		err = errChanged
 	}
 	q.end()
-	if q.withheld > 0 {
+	if q.withheld.Load() > 0 {
 		// What a worker counted that does not obey says something too.
 		for i := range report.Nodes {
 			report.Nodes[i].Matched = min(report.Nodes[i].Matched, q.asked.Told)
@@ -200,8 +202,8 @@ func (q *asking) finish(report *query.Report, err error) (*query.Report, error) 
 }
 
 func (q *asking) done() {
-	if q.withheld > 0 {
-		q.g.o.Log.Error("workers told what they were not asked for: it was left out", "what", q.asked.What, "count", q.withheld, "namespaces", q.asked.Scope.Names())
+	if n := q.withheld.Load(); n > 0 {
+		q.g.o.Log.Error("workers told what they were not asked for: it was left out", "what", q.asked.What, "count", n, "namespaces", q.asked.Scope.Names())
 	}
 	if q.g.o.Done != nil {
 		q.g.o.Done(&q.asked)
@@ -228,13 +230,13 @@ func (g *Guard) Calls(ctx context.Context, r *query.Request, each func(*dissect.
 	a := &q.request.Access
 	return q.finish(known(g.o.Source.Calls(q.ctx, &q.request, func(c *dissect.Call) error {
 		if !a.Tells(c.Flow) {
-			q.withheld++
+			q.withheld.Add(1)
 			return nil
 		}
 		if a.Hides(c.Flow) {
 			bare, had := query.Bare(c)
 			if had {
-				q.withheld++
+				q.withheld.Add(1)
 			}
 			c = bare
 		}
@@ -252,7 +254,7 @@ func (g *Guard) Flows(ctx context.Context, r *query.Request, each func(*dissect.
 	a := &q.request.Access
 	return q.finish(known(g.o.Source.Flows(q.ctx, &q.request, func(f *dissect.Flow) error {
 		if !a.Tells(f) {
-			q.withheld++
+			q.withheld.Add(1)
 			return nil
 		}
 		q.asked.Told++
@@ -293,7 +295,7 @@ func (q *asking) owned() (*query.Report, error) {
 			found = true
 			return query.ErrStop
 		}
-		q.withheld++
+		q.withheld.Add(1)
 		return nil
 	})
 	if errors.Is(err, query.ErrStop) {

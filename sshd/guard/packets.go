@@ -88,7 +88,7 @@ func (j *judge) Packet(p *pcap.Packet) error {
 		j.verdicts[v] = ok
 	}
 	if !ok {
-		j.q.withheld++
+		j.q.withheld.Add(1)
 		return nil
 	}
 	return j.out.Packet(p)

@@ -39,6 +39,9 @@ type Request struct {
 	// Notice, if set, is told while the query runs when a node goes missing (Missing says why)
 	// and when it begins to answer, also again. It is called by one goroutine at a time.
 	Notice func(NodeReport)
+	// Withheld, if set, is told of each thing that a node told beyond Access, which whoever asks
+	// several nodes leaves out. It is called by several goroutines at a time.
+	Withheld func()
 }
 
 // Access limits what an answer may tell. The zero value is no limit.
