@@ -15,11 +15,13 @@ require (
 	github.com/charmbracelet/x/term v0.2.2
 	github.com/cilium/ebpf v0.22.0
 	github.com/clipperhouse/uax29/v2 v2.7.0
+	github.com/coder/websocket v1.8.14
 	github.com/creack/pty v1.1.24
 	github.com/go-logr/logr v1.4.3
 	github.com/gomodule/redigo v1.9.3
 	github.com/google/cel-go v0.29.0
 	github.com/klauspost/compress v1.20.1
+	github.com/lib/pq v1.10.9
 	github.com/miekg/dns v1.1.73
 	github.com/pkg/sftp v1.13.10
 	github.com/prometheus/client_golang v1.25.0

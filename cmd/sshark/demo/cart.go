@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gomodule/redigo/redis"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // maxItems bounds a cart: who puts in more gets a 409.
@@ -23,6 +25,7 @@ type cart struct {
 	items  shelf
 	client *http.Client
 	names  *net.Resolver
+	stock  *grpc.ClientConn
 	work   func(context.Context) error // besides serving
 }
 
@@ -33,13 +36,17 @@ type shelf interface {
 	clear(ctx context.Context, user string) (had bool, err error)
 }
 
-func newCart(withRedis bool) *cart {
-	c := &cart{client: newHTTPClient(2 * time.Second), names: newResolver(), items: &memory{carts: map[string]map[string]int{}}}
+func newCart(withRedis bool) (*cart, error) {
+	stock, err := newStockClient()
+	if err != nil {
+		return nil, err
+	}
+	c := &cart{client: newHTTPClient(2 * time.Second), names: newResolver(), stock: stock, items: &memory{carts: map[string]map[string]int{}}}
 	if withRedis {
 		s := newRedisShelf()
 		c.items, c.work = s, s.gossip
 	}
-	return c
+	return c, nil
 }
 
 func (c *cart) run(ctx context.Context, ready func()) error {
@@ -114,6 +121,10 @@ func (c *cart) checkout(w http.ResponseWriter, r *http.Request) {
 			problem(w, r, http.StatusBadGateway, "no price: "+err.Error())
 			return
 		}
+		if err := c.reserve(r.Context(), item); err != nil {
+			problem(w, r, http.StatusConflict, err.Error())
+			return
+		}
 		sum += p * float64(count)
 	}
 	if chance(0.3) {
@@ -151,6 +162,20 @@ func (c *cart) price(ctx context.Context, item string) (float64, error) {
 	var p product
 	err = json.NewDecoder(resp.Body).Decode(&p)
 	return p.Price, err
+}
+
+// reserve takes a product from the stock, and now and then looks how it sells.
+func (c *cart) reserve(ctx context.Context, item string) error {
+	id, err := strconv.Atoi(item)
+	if err != nil {
+		return err
+	}
+	if chance(0.2) {
+		if err := watchStock(ctx, c.stock, id); !errors.Is(err, io.EOF) {
+			return err
+		}
+	}
+	return c.stock.Invoke(ctx, reserveMethod, wrapperspb.Int64(int64(id)), new(wrapperspb.Int64Value))
 }
 
 // memory is the shelf without Redis.

@@ -33,8 +33,8 @@ func productByID(id int) product {
 	return product{id, color + " " + thing, float64(id%37) + 0.99, id * 7 % 50, []string{color, thing, "new"}}
 }
 
-// newCatalog is the catalog: lists, single products, a search that answers bit by bit, and a
-// report that takes its time.
+// newCatalog is the catalog: lists, single products, a search that answers bit by bit, a report
+// that takes its time, and prices over a WebSocket.
 func newCatalog() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /products", func(w http.ResponseWriter, r *http.Request) {
@@ -92,6 +92,7 @@ func newCatalog() http.Handler {
 			reply(w, r, http.StatusOK, map[string]int{"sold": rand.IntN(1000)})
 		}
 	})
+	mux.HandleFunc("GET /feed", feed)
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "ok\n")
 	})

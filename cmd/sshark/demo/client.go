@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -22,8 +23,8 @@ const (
 	visit     = 40 // calls of a shopper before a new connection
 )
 
-// runClients are the shoppers, a health check that never keeps its connection, and somebody
-// who looks names up.
+// runClients are the shoppers, a health check that never keeps its connection, somebody who
+// looks names up, one who listens to prices, and one who fetches receipts.
 func runClients(ctx context.Context, ready func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range shoppers {
@@ -31,6 +32,8 @@ func runClients(ctx context.Context, ready func()) error {
 	}
 	g.Go(func() error { return probe(ctx) })
 	g.Go(func() error { return lookAround(ctx) })
+	g.Go(func() error { return listen(ctx) })
+	g.Go(func() error { return receipts(ctx) })
 	ready()
 	return g.Wait()
 }
@@ -108,6 +111,8 @@ func errands() []errand {
 		{8, http.MethodPost, cart("/checkout"), nil},
 		{2, http.MethodDelete, cart(""), nil},
 		{3, http.MethodGet, to("/api/products/17"), nil}, // kept since last time: 304
+		{6, http.MethodPost, func(user string) string { return fmt.Sprintf("/api/orders/%s?sum=%d", user, rand.IntN(8)) }, nil}, // 0 is refused
+		{6, http.MethodGet, func(user string) string { return "/api/orders/" + user }, nil},
 		{2, http.MethodGet, to("/api/report"), nil},
 		{1, http.MethodGet, to("/api/recommendations"), nil},
 		{2, http.MethodHead, to("/api/products/3"), nil},
@@ -130,6 +135,28 @@ func choose(all []errand) errand {
 		}
 	}
 	return all[0]
+}
+
+// receipts fetches receipts over TLS, from a server whose certificate nobody vouches for: now
+// and then that is noticed, and the handshake fails.
+func receipts(ctx context.Context) error {
+	for n := 0; pause(ctx, 1500*time.Millisecond); n++ {
+		c := newHTTPClient(2 * time.Second)
+		t := c.Transport.(*http.Transport)
+		t.TLSClientConfig = &tls.Config{InsecureSkipVerify: !chance(0.1)} //nolint:gosec // both ends are this program
+		t.ForceAttemptHTTP2 = n%2 == 0
+		for range 3 {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+hostPort(ordersMember, receiptsPort)+"/receipts/user1", nil)
+			if err != nil {
+				return err
+			}
+			if resp, err := c.Do(req); err == nil {
+				finish(resp)
+			}
+		}
+		c.CloseIdleConnections()
+	}
+	return nil
 }
 
 // probe asks the gateway for its health as a machine does: over IPv6 where there is one, and

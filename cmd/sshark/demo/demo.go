@@ -1,6 +1,7 @@
 // Package demo runs a small shop on this machine, so that there is traffic to look at: a
-// gateway, a catalog, a cart, a DNS server, Redis where it is installed, and a client that
-// never rests. `sshark up --demo` starts it.
+// gateway, a catalog, a cart, orders, a DNS server, Redis and PostgreSQL where they are
+// installed, and a client that never rests. They speak HTTP/1 and 2, gRPC, WebSocket, TLS, DNS,
+// Redis and PostgreSQL. `sshark up --demo` starts it.
 //
 // Each service is a process of its own, the sshark binary started again with hidden
 // arguments (see Command), in a network namespace of its own named shop-gateway,
@@ -46,6 +47,7 @@ type Shop struct {
 	lab      *netlab.Lab
 	running  []*process
 	redis    bool
+	postgres *postgres     // nil: there is none
 	stopOnce chan struct{} // holds one token; who has it stops the shop
 	stopped  chan struct{}
 	err      error
@@ -71,7 +73,8 @@ func Start(ctx context.Context, o Options) (*Shop, error) {
 		o.Executable = exe
 	}
 	redis, err := exec.LookPath("redis-server")
-	members := staff(err == nil)
+	db := findPostgres(o.Prefix)
+	members := staff(err == nil, db != nil)
 
 	hosts := make([]netlab.Host, len(members))
 	for i, m := range members {
@@ -81,7 +84,7 @@ func Start(ctx context.Context, o Options) (*Shop, error) {
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	s := &Shop{log: o.Log, lab: lab, redis: redis != "", stopOnce: make(chan struct{}, 1), stopped: make(chan struct{})}
+	s := &Shop{log: o.Log, lab: lab, redis: redis != "", postgres: db, stopOnce: make(chan struct{}, 1), stopped: make(chan struct{})}
 	s.stopOnce <- struct{}{}
 	for _, m := range members {
 		p, err := s.launch(ctx, o.Executable, redis, m)
@@ -104,6 +107,9 @@ func (s *Shop) Stop() error {
 		close(s.stopOnce)
 		stopAll(s.running)
 		s.err = s.lab.Close()
+		if s.postgres != nil {
+			s.err = errors.Join(s.err, s.postgres.remove())
+		}
 		close(s.stopped)
 	}
 	<-s.stopped
@@ -114,6 +120,9 @@ func (s *Shop) greet(w io.Writer) {
 	fmt.Fprintf(w, "demo shop open in the network namespaces %s\n", strings.Join(s.Namespaces(), ", "))
 	if !s.redis {
 		fmt.Fprintln(w, "redis-server is not installed: the cart keeps its items in memory, and there is no Redis traffic")
+	}
+	if s.postgres == nil {
+		fmt.Fprintln(w, "postgresql is not installed: orders are kept in memory, and there is no PostgreSQL traffic")
 	}
 	if !netlab.HasIPv6() {
 		fmt.Fprintln(w, "this machine has no IPv6: the shop speaks IPv4 only")

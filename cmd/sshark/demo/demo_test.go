@@ -158,6 +158,11 @@ func TestShop(t *testing.T) {
 		},
 		dnsMember: {"\x08payments\x04shop\x08internal", "v=feed1", "\x05flaky"},
 	}
+	wanted[ordersMember] = []string{"PRI * HTTP/2.0", "orders.shop.internal"}
+	wanted[catalogMember] = []string{"Upgrade: websocket", "HTTP/1.1 101"}
+	if s.postgres != nil {
+		wanted[postgresMember] = []string{"INSERT INTO orders", "SELECT number"}
+	}
 	if s.redis {
 		wanted[redisMember] = []string{"hincrby", "$-1\r\n"}
 	}
@@ -284,7 +289,7 @@ func TestStartFailureLeavesNothing(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	seen := map[netip.Addr]string{}
-	for _, m := range staff(true) {
+	for _, m := range staff(true, true) {
 		for _, a := range []netip.Addr{m.addr4(), m.addr6()} {
 			if !a.IsPrivate() || seen[a] != "" {
 				t.Errorf("%s has the address %s, private %v, also of %q", m.name, a, a.IsPrivate(), seen[a])

@@ -13,6 +13,7 @@ import (
 // gateway passes the public calls on to the services behind it.
 type gateway struct {
 	upstream *http.Client
+	orders   *http.Client // over HTTP/2
 	calls    atomic.Uint64
 }
 
@@ -23,7 +24,11 @@ const upstreamTime = 500 * time.Millisecond
 const renewal = 30
 
 func newGateway() http.Handler {
-	g := &gateway{upstream: newHTTPClient(upstreamTime)}
+	g := &gateway{upstream: newHTTPClient(upstreamTime), orders: newHTTPClient(upstreamTime)}
+	two := g.orders.Transport.(*http.Transport)
+	two.Protocols = new(http.Protocols)
+	two.Protocols.SetUnencryptedHTTP2(true)
+	orders := "http://" + hostPort(ordersMember, ordersPort)
 	catalog := "http://" + hostPort(catalogMember, catalogPort)
 	cart := "http://" + hostPort(cartMember, cartPort)
 	closed := "http://" + hostPort(catalogMember, closedPort)
@@ -38,12 +43,19 @@ func newGateway() http.Handler {
 	mux.HandleFunc("DELETE /api/cart/{user}", g.to(func(r *http.Request) string { return cart + "/carts/" + r.PathValue("user") }))
 	mux.HandleFunc("POST /api/cart/{user}/items", g.to(func(r *http.Request) string { return cart + "/carts/" + r.PathValue("user") + "/items" }))
 	mux.HandleFunc("POST /api/cart/{user}/checkout", g.to(func(r *http.Request) string { return cart + "/carts/" + r.PathValue("user") + "/checkout" }))
+	mux.HandleFunc("GET /api/orders/{user}", g.by(g.orders, func(r *http.Request) string { return orders + "/orders/" + r.PathValue("user") }))
+	mux.HandleFunc("POST /api/orders/{user}", g.by(g.orders, func(r *http.Request) string { return orders + "/orders/" + r.PathValue("user") }))
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok\n") })
 	return mux
 }
 
 // to forwards a request to where target says.
 func (g *gateway) to(target func(*http.Request) string) http.HandlerFunc {
+	return g.by(g.upstream, target)
+}
+
+// by forwards with a client.
+func (g *gateway) by(upstream *http.Client, target func(*http.Request) string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		url := target(r)
 		if r.URL.RawQuery != "" {
@@ -62,12 +74,12 @@ func (g *gateway) to(target func(*http.Request) string) http.HandlerFunc {
 		}
 		n := g.calls.Add(1)
 		if n%renewal == 0 {
-			g.upstream.CloseIdleConnections() // and so the names are asked for again
+			upstream.CloseIdleConnections() // and so the names are asked for again
 		}
 		id := "req-" + strconv.FormatUint(n, 10)
 		req.Header.Set("X-Request-Id", id)
 		w.Header().Set("X-Request-Id", id)
-		resp, err := g.upstream.Do(req)
+		resp, err := upstream.Do(req)
 		if err != nil {
 			status := http.StatusBadGateway
 			if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {

@@ -35,11 +35,11 @@ const (
 	wwwName   = "www." + zone
 )
 
-func newDNS(redis bool) *names {
+func newDNS(all []member) *names {
 	n := &names{zone: map[string][]dns.RR{}, odd: make(chan bool, 1)}
 	n.odd <- false
 	v6 := netlab.HasIPv6()
-	for _, m := range staff(redis) {
+	for _, m := range all {
 		if m == cartMember && v6 {
 			n.add(aaaa(m.fqdn(), m))
 			continue

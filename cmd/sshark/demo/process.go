@@ -39,12 +39,23 @@ func (s *Shop) launch(ctx context.Context, exe, redis string, m member) (*proces
 			"--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", "/",
 			"--maxmemory", "32mb", "--maxmemory-policy", "allkeys-lru", "--loglevel", "warning",
 		}
-	} else if s.redis {
-		args = append(args, "--redis")
+	} else {
+		if s.redis {
+			args = append(args, "--redis")
+		}
+		if s.postgres != nil {
+			args = append(args, "--postgres")
+		}
 	}
 	cmd := exec.Command(exe, args...)
 	// In a group of its own, so that Ctrl-C reaches us only, and we end it in order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if m == postgresMember {
+		var err error
+		if cmd, err = s.postgres.prepare(ctx); err != nil {
+			return nil, err
+		}
+	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -86,8 +97,8 @@ func (s *Shop) launch(ctx context.Context, exe, redis string, m member) (*proces
 			s.log.Error("demo shop: a service ended by itself", "service", m.name, "error", err)
 		}
 	}()
-	if m == redisMember {
-		return p, nil // the cart asks again until it answers
+	if m == redisMember || m == postgresMember {
+		return p, nil // who needs it asks again until it answers
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()

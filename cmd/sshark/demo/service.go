@@ -2,10 +2,12 @@ package demo
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -45,6 +47,7 @@ func RunService(ctx context.Context, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet(Name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // the error goes back
 	redis := flags.Bool("redis", false, "there is a Redis")
+	postgres := flags.Bool("postgres", false, "there is a PostgreSQL")
 	if err := flags.Parse(args[1:]); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
@@ -54,11 +57,17 @@ func RunService(ctx context.Context, args []string, stdout io.Writer) error {
 	var run func(context.Context, func()) error
 	switch args[0] {
 	case dnsMember.name:
-		run = newDNS(*redis).run
+		run = newDNS(staff(*redis, *postgres)).run
 	case catalogMember.name:
 		run = func(ctx context.Context, ready func()) error { return serve(ctx, catalogPort, newCatalog(), ready) }
 	case cartMember.name:
-		run = newCart(*redis).run
+		c, err := newCart(*redis)
+		if err != nil {
+			return fmt.Errorf("demo: %w", err)
+		}
+		run = c.run
+	case ordersMember.name:
+		run = newOrders(*postgres).run
 	case gatewayMember.name:
 		run = func(ctx context.Context, ready func()) error { return serve(ctx, gatewayPort, newGateway(), ready) }
 	case clientMember.name:
@@ -73,20 +82,35 @@ func RunService(ctx context.Context, args []string, stdout io.Writer) error {
 	return nil
 }
 
-// serve is an HTTP server on a port until ctx ends.
+// serve is an HTTP server on a port until ctx ends: HTTP/1, and HTTP/2 for those who begin with
+// its preface.
 func serve(ctx context.Context, port int, h http.Handler, ready func()) error {
+	return serveTLS(ctx, port, h, nil, ready)
+}
+
+// serveTLS is serve behind TLS, if there is a configuration for it.
+func serveTLS(ctx context.Context, port int, h http.Handler, c *tls.Config, ready func()) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(port))
 	if err != nil {
 		return err
 	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, TLSConfig: c, Protocols: new(http.Protocols),
+		ErrorLog: log.New(io.Discard, "", 0)} // clients that hang up are what is to be seen
+	srv.Protocols.SetHTTP1(true)
+	srv.Protocols.SetHTTP2(true)
+	srv.Protocols.SetUnencryptedHTTP2(true)
 	var g errgroup.Group
 	g.Go(func() error {
 		<-ctx.Done()
 		return srv.Close()
 	})
 	ready()
-	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if c == nil {
+		err = srv.Serve(l)
+	} else {
+		err = srv.ServeTLS(l, "", "")
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return g.Wait()

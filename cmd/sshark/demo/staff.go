@@ -39,29 +39,39 @@ func (m member) fqdn() string { return m.name + "." + zone }
 
 // The members, in the order of their start: who is asked is there before who asks.
 var (
-	dnsMember     = member{"dns", 53}
-	redisMember   = member{"redis", 30}
-	catalogMember = member{"catalog", 20}
-	cartMember    = member{"cart", 21}
-	gatewayMember = member{"gateway", 10}
-	clientMember  = member{"client", 100}
+	dnsMember      = member{"dns", 53}
+	redisMember    = member{"redis", 30}
+	postgresMember = member{"postgres", 31}
+	catalogMember  = member{"catalog", 20}
+	ordersMember   = member{"orders", 22}
+	cartMember     = member{"cart", 21}
+	gatewayMember  = member{"gateway", 10}
+	clientMember   = member{"client", 100}
 )
 
-func staff(redis bool) []member {
+// staff are the members of a shop with or without the databases.
+func staff(redis, postgres bool) []member {
 	all := []member{dnsMember}
 	if redis {
 		all = append(all, redisMember)
 	}
-	return append(all, catalogMember, cartMember, gatewayMember, clientMember)
+	if postgres {
+		all = append(all, postgresMember)
+	}
+	return append(all, catalogMember, ordersMember, cartMember, gatewayMember, clientMember)
 }
 
 // Ports that the services listen on.
 const (
-	gatewayPort = 80
-	catalogPort = 8080
-	cartPort    = 8080
-	redisPort   = 6379
-	closedPort  = 9090 // of the catalog: nobody listens, so its callers are refused
+	gatewayPort  = 80
+	catalogPort  = 8080
+	cartPort     = 8080
+	ordersPort   = 8080 // HTTP/2 without TLS
+	receiptsPort = 8443 // HTTPS
+	stockPort    = 9000 // gRPC
+	redisPort    = 6379
+	postgresPort = 5432
+	closedPort   = 9090 // of the catalog: nobody listens, so its callers are refused
 )
 
 func hostPort(m member, port int) string {
