@@ -43,7 +43,7 @@ lint: ## gofmt, go vet, staticcheck, helm lint; the house's own rules are tests 
 	$(GO) tool -modfile=.ci/tools.mod staticcheck ./...
 	$(HELM) lint --strict --quiet --kube-version 1.34.0 helm/sshark
 
-bench: build ## beside tcpdump and tshark, in one run, as a table with ratios (root)
+bench: build ## beside tcpdump and tshark, in one run, as tables with ratios and budgets (root; a quarter of an hour)
 	BENCH_STORE_GB=$(BENCH_STORE_GB) $(GO) run ./cmd/bench -sshark bin/sshark -dir .bench
 
 bench-units: ## every Go benchmark

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/pcapng"
+	"github.com/sshark/sshark/pcap/segment"
 )
 
 // files are the generated ones, small, with what tshark must find in them.
@@ -118,12 +119,19 @@ func TestTable(t *testing.T) {
 	tab.ratio("ours", "theirs", "calls/s")
 	tab.ratio("ours", "nobody", "calls/s")
 	tab.ratio("ours", "theirs", "colour")
+	tab.goal(goal{col: "calls/s", must: 100, aim: 200}, "ours", "theirs", "nobody")
+	tab.goal(goal{col: "MB", must: 3, aim: 1, most: true}, "ours", "theirs")
+	tab.goal(goal{col: "MB", must: 2, most: true}, "ours")
+	tab.goal(goal{col: "colour", must: 2}, "ours")
 	var out bytes.Buffer
 	tab.write(&out)
 	want := `          calls/s   MB
     ours      200  2.0
   theirs       50  9.0
   calls/s: ours is 4.00 times theirs
+  calls/s: budget 100, aim 200: ours has 200, aim met; theirs has 50, missed
+  MB: budget 3.0, aim 1.0: ours has 2.0, met; theirs has 9.0, missed
+  MB: budget 2.0: ours has 2.0, met
 `
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", &out, want)
@@ -167,5 +175,68 @@ func TestUntil(t *testing.T) {
 		case tt.problem != "" && (err == nil || !strings.Contains(err.Error(), tt.problem)):
 			t.Errorf("%v, want %q in it", err, tt.problem)
 		}
+	}
+}
+
+func TestSegmentsOf(t *testing.T) {
+	dir := t.TempDir()
+	begin := time.Date(2026, 1, 2, 15, 0, 0, 0, time.UTC)
+	for i := range 5 { // of ten minutes each
+		name := segment.FileName(uint64(i), begin.Add(time.Duration(i)*10*time.Minute).UnixNano())
+		for _, ext := range []string{segment.ExtSegment, segment.ExtIndex} {
+			if err := os.WriteFile(filepath.Join(dir, name+ext), []byte("1234567"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, tt := range []struct {
+		from, until time.Duration
+		want        string // numbers of the segments
+	}{
+		{12 * time.Minute, 17 * time.Minute, "1"},
+		{8 * time.Minute, 20 * time.Minute, "01"},
+		{-time.Minute, time.Minute, "0"},
+		{time.Hour, 2 * time.Hour, "4"},
+		{-time.Hour, 0, ""},
+	} {
+		paths, size, err := segmentsOf(dir, begin.Add(tt.from), begin.Add(tt.until))
+		got := ""
+		for _, p := range paths {
+			got += filepath.Base(p)[7:8]
+		}
+		if got != tt.want || (err == nil) != (tt.want != "") || size != int64(7*len(tt.want)) {
+			t.Errorf("%v to %v: segments %q of %d bytes, %v; want %q", tt.from, tt.until, got, size, err, tt.want)
+		}
+	}
+}
+
+// TestToolMissing: what is missing is told with the package that has it.
+func TestToolMissing(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	_, err := tool("h2load")
+	if !errors.Is(err, errMissing) || !strings.Contains(err.Error(), "apt-get install nghttp2-client") {
+		t.Errorf("got %v", err)
+	}
+	for _, l := range []*load{wrk(1), h2load(1), redisBenchmark(8), dnsperf(1), pgbench("simple", 7)} {
+		for _, name := range append(l.tools, "tcpdump") {
+			if packages[name] == "" {
+				t.Errorf("nobody is told which package has %s", name)
+			}
+		}
+	}
+}
+
+func TestPercentile(t *testing.T) {
+	var all []time.Duration
+	for i := range 100 {
+		all = append(all, time.Duration(99-i)*time.Millisecond)
+	}
+	for p, want := range map[int]float64{0: 0, 50: 50, 95: 95, 100: 99} {
+		if got := percentile(all, p); got != want {
+			t.Errorf("p%d is %v, want %v", p, got, want)
+		}
+	}
+	if got := percentile(nil, 95); got != 0 {
+		t.Errorf("of nothing: %v", got)
 	}
 }

@@ -71,13 +71,24 @@ func (t *tail) Write(p []byte) (int, error) {
 
 func (t tail) String() string { return strings.TrimSpace(string(t)) }
 
-// tool is the path of a program that is compared with.
+// packages are Debian's that have the programs which are compared with or make traffic.
+var packages = map[string]string{
+	"dnsperf": "dnsperf", "h2load": "nghttp2-client", "initdb": "postgresql", "nginx": "nginx", "pgbench": "postgresql",
+	"postgres": "postgresql", "redis-benchmark": "redis-tools", "redis-server": "redis-server", "ssh": "openssh-client",
+	"tcpdump": "tcpdump", "tshark": "tshark", "wrk": "wrk",
+}
+
+// tool is the path of a program that is compared with or makes traffic.
 func tool(name string) (string, error) {
 	path, err := exec.LookPath(name)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", name, errMissing)
+	if err == nil {
+		return path, nil
 	}
-	return path, nil
+	// Debian keeps the servers of PostgreSQL, one version a folder, off the path.
+	if found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name); len(found) > 0 {
+		return found[len(found)-1], nil
+	}
+	return "", fmt.Errorf("%s: %w (Debian: apt-get install %s)", name, errMissing, packages[name])
 }
 
 // cpuTime is what the threads of a process have used so far, by the scheduler's own count of

@@ -7,10 +7,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/miekg/dns"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sync/errgroup"
 )
@@ -22,6 +25,7 @@ var roles = map[string]func(context.Context, []string) error{
 	"udp-send":   udpSend,
 	"http-serve": httpServe,
 	"http-load":  httpLoad,
+	"dns-serve":  dnsServe,
 }
 
 // batch is how many datagrams go into one system call.
@@ -132,5 +136,32 @@ func httpLoad(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Println(time.Since(start).Seconds())
+	return nil
+}
+
+// dnsServe answers each question over UDP with one address; names that end with 7 do not exist.
+func dnsServe(ctx context.Context, args []string) error {
+	c, err := net.ListenPacket("udp4", args[0])
+	if err != nil {
+		return err
+	}
+	srv := &dns.Server{PacketConn: c, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		a := new(dns.Msg).SetReply(q)
+		hdr := dns.RR_Header{Name: q.Question[0].Name, Rrtype: q.Question[0].Qtype, Class: dns.ClassINET, Ttl: 30}
+		switch {
+		case strings.HasSuffix(hdr.Name, "7.shop.svc.cluster.local."):
+			a.Rcode = dns.RcodeNameError
+		case hdr.Rrtype == dns.TypeAAAA:
+			a.Answer = append(a.Answer, &dns.AAAA{Hdr: hdr, AAAA: netip.MustParseAddr("fd77::20").AsSlice()})
+		default:
+			a.Answer = append(a.Answer, &dns.A{Hdr: hdr, A: []byte{10, 77, 0, 20}})
+		}
+		w.WriteMsg(a)
+	})}
+	context.AfterFunc(ctx, func() { c.Close() })
+	fmt.Println("ready")
+	if err := srv.ActivateAndServe(); ctx.Err() == nil {
+		return err
+	}
 	return nil
 }

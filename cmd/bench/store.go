@@ -19,6 +19,7 @@ import (
 
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/pcapng"
+	"github.com/sshark/sshark/pcap/segment"
 	packets "github.com/sshark/sshark/pcap/store"
 )
 
@@ -43,6 +44,10 @@ func store(ctx context.Context, s *settings) (err error) {
 		return err
 	}
 	ssh, err := tool("ssh")
+	if err != nil {
+		return err
+	}
+	cat, err := tool("cat")
 	if err != nil {
 		return err
 	}
@@ -156,6 +161,18 @@ func store(ctx context.Context, s *settings) (err error) {
 		} else {
 			t.note("without tshark: %v", missing)
 		}
+		if strings.Contains(q.name, "pod") {
+			row, err := reading(ctx, rec, from, sample, cat)
+			if err != nil {
+				return err
+			}
+			if ms, ok := t.median(row, 0); ok && !s.quick {
+				t.goal(goal{col: "ms cold", must: ms, most: true}, "sshark pcap")
+			}
+		}
+		if goal := (goal{col: "ms cold", must: 100, aim: 20, most: true}); !s.quick && strings.Contains(q.name, "flow") {
+			t.goal(goal, "sshark pcap", "sshark calls", "sshark flows")
+		}
 		t.ratio("sshark pcap", "tcpdump -r", "ms cold")
 		t.ratio("sshark pcap", "tcpdump -r", "ms warm")
 		if strings.Contains(q.name, "minutes") {
@@ -165,6 +182,58 @@ func store(ctx context.Context, s *settings) (err error) {
 	}
 	return nil
 }
+
+// reading samples how long it takes to only read the segments that have packets of the window,
+// which is what an answer out of them may take.
+func reading(ctx context.Context, rec *recorder, from time.Time, sample func(row, files string, run func() (cost, error)) error, cat string) (row string, err error) {
+	dir := filepath.Join(rec.dir, "store")
+	paths, size, err := segmentsOf(dir, from, from.Add(window))
+	if err != nil {
+		return "", err
+	}
+	row = fmt.Sprintf("cat of the %.0f MB of segments that have the window", float64(size)/1e6)
+	return row, sample(row, dir, func() (cost, error) {
+		c, err := measure(ctx, cat, paths...)
+		c.lines = 1 // it has no lines to be counted
+		return c, err
+	})
+}
+
+// segmentsOf are the files of a store with packets between two times, and their size. All
+// segments are closed but the newest.
+func segmentsOf(dir string, from, until time.Time) (paths []string, size int64, err error) {
+	all, err := filepath.Glob(filepath.Join(dir, "*"+segment.ExtSegment)) // sorted by number, so by time
+	if err != nil {
+		return nil, 0, err
+	}
+	for i, path := range all {
+		if begin := begun(path); !begin.Before(until) || i+1 < len(all) && begun(all[i+1]).Before(from) {
+			continue
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, 0, err
+		}
+		paths, size = append(paths, path), size+info.Size()
+	}
+	if len(paths) == 0 {
+		return nil, 0, fmt.Errorf("no segment in %s has packets from %v on", dir, from)
+	}
+	return paths, size, nil
+}
+
+// begun is the time of a segment's first packet, by its name.
+func begun(path string) time.Time {
+	_, stamp, _ := strings.Cut(strings.TrimSuffix(filepath.Base(path), segment.ExtSegment), "-")
+	t, err := time.Parse(segmentTime, stamp)
+	if err != nil {
+		return time.Time{} // then it is taken for one that may have them
+	}
+	return t
+}
+
+// segmentTime is how a segment's name has a time (package segment).
+const segmentTime = "20060102T150405.000000000Z"
 
 // podName is what a client's pod is called.
 func podName(a netip.Addr) string {
@@ -263,9 +332,9 @@ func storeSizes(dir string) (segments, indexes int64, err error) {
 		err = errors.Join(err, infoErr)
 		switch {
 		case infoErr != nil:
-		case strings.HasSuffix(e.Name(), ".idx"):
+		case strings.HasSuffix(e.Name(), segment.ExtIndex):
 			indexes += info.Size()
-		case strings.HasSuffix(e.Name(), ".pcapng"):
+		case strings.HasSuffix(e.Name(), segment.ExtSegment):
 			segments += info.Size()
 		}
 	}

@@ -75,6 +75,43 @@ func (t *table) ratio(a, b, col string) {
 	t.note("%s: %s is %.*f times %s", col, a, digits, x/y, b)
 }
 
+// goal is a budget: what a column is to reach.
+type goal struct {
+	col       string
+	must, aim float64 // aim 0: there is none
+	most      bool    // not more than that; otherwise at least that
+}
+
+// goal notes whether rows reach a goal.
+func (t *table) goal(g goal, rows ...string) {
+	i := slices.IndexFunc(t.columns, func(c column) bool { return c.name == g.col })
+	if i < 0 {
+		return
+	}
+	format := t.columns[i].format
+	text := fmt.Sprintf("%s: budget "+format, g.col, g.must)
+	if g.aim != 0 {
+		text += fmt.Sprintf(", aim "+format, g.aim)
+	}
+	reached := func(got, want float64) bool { return got == want || got < want == g.most }
+	sep := ": "
+	for _, row := range rows {
+		got, ok := t.median(row, i)
+		if !ok {
+			continue
+		}
+		verdict := "missed"
+		if g.aim != 0 && reached(got, g.aim) {
+			verdict = "aim met"
+		} else if reached(got, g.must) {
+			verdict = "met"
+		}
+		text += fmt.Sprintf("%s%s has "+format+", %s", sep, row, got, verdict)
+		sep = "; "
+	}
+	t.note("%s", text)
+}
+
 func (t *table) print() { t.write(os.Stdout) }
 
 func (t *table) write(out io.Writer) {

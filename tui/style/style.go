@@ -49,6 +49,7 @@ type Styles struct {
 	selected, idle lipgloss.Style // row backgrounds, with and without focus
 	cell           lipgloss.Style
 	mix            bool // a background can be put under any foreground
+	looks          map[look]around
 }
 
 // palette is one colour for each role; nil is the terminal's own.
@@ -116,7 +117,7 @@ func build(p palette, colors, dark bool) Styles {
 		return s.Background(bg)
 	}
 	s := Styles{
-		Colors: colors, Dark: dark, mix: p.selected != nil,
+		Colors: colors, Dark: dark, mix: p.selected != nil, looks: map[look]around{},
 		Text: fg(nil), Strong: fg(nil).Bold(true), Dim: fg(p.dim), Faint: fg(p.faint),
 		Accent: fg(p.accent), Good: fg(p.good), Warn: fg(p.warn), Error: fg(p.err),
 		Brand: fg(p.accent).Bold(true), Heading: fg(p.dim), Mark: fg(p.warn),
