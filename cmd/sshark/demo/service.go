@@ -7,7 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -95,7 +95,7 @@ func serveTLS(ctx context.Context, port int, h http.Handler, c *tls.Config, read
 		return err
 	}
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, TLSConfig: c, Protocols: new(http.Protocols),
-		ErrorLog: log.New(io.Discard, "", 0)} // clients that hang up are what is to be seen
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)} // clients that hang up are what is to be seen
 	srv.Protocols.SetHTTP1(true)
 	srv.Protocols.SetHTTP2(true)
 	srv.Protocols.SetUnencryptedHTTP2(true)
