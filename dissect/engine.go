@@ -47,8 +47,17 @@ type Handler interface {
 // Batches are handed to the workers when they hold this much.
 const (
 	batchBytes   = 256 << 10
-	batchPackets = 4096
+	batchPackets = 1024
 )
+
+// A batch begins with room for this much, and grows: a follower gets by with it.
+const (
+	leastBytes   = 8 << 10
+	leastPackets = 32
+)
+
+// muchLess is by how many times a batch has to be smaller than its memory to get less of it.
+const muchLess = 16
 
 // item is one packet in a batch, with its bytes in the batch's memory.
 type item struct {
@@ -121,16 +130,20 @@ func (e *Engine) newBatch() *batch {
 	case b := <-e.free:
 		return b
 	default:
-		return &batch{data: make([]byte, 0, batchBytes), items: make([]item, 0, 512)}
+		return &batch{data: make([]byte, 0, leastBytes), items: make([]item, 0, leastPackets)}
 	}
 }
 
 func (e *Engine) recycle(b *batch) {
-	// A superpacket may have made it grow; that memory is not kept.
-	if cap(b.data) > 2*batchBytes {
-		b.data = make([]byte, 0, batchBytes)
-	}
 	clear(b.items)
+	// What a superpacket made it grow to, or a following that has caught up needs no more, is not
+	// kept: a query may go on for days.
+	if cap(b.data) > 2*batchBytes || cap(b.data) > max(leastBytes, muchLess*len(b.data)) {
+		b.data = make([]byte, 0, leastBytes)
+	}
+	if cap(b.items) > max(leastPackets, muchLess*len(b.items)) {
+		b.items = make([]item, 0, leastPackets)
+	}
 	b.data, b.items, b.last, b.sync = b.data[:0], b.items[:0], false, nil
 	select {
 	case e.free <- b:

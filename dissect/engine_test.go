@@ -117,6 +117,13 @@ func (w *wire) tcp(src, dst netip.AddrPort, seq, ack uint32, flags uint8, payloa
 	return w
 }
 
+// cut takes n bytes from what was captured of the last packet.
+func (w *wire) cut(n int) *wire {
+	p := &w.packets[len(w.packets)-1]
+	p.Data = p.Data[:len(p.Data)-n]
+	return w
+}
+
 // udp adds a datagram.
 func (w *wire) udp(src, dst netip.AddrPort, payload string) *wire {
 	w.tcp(src, dst, 0, 0, 0, "")
@@ -195,6 +202,9 @@ func TestEngine(t *testing.T) {
 		"from the middle": {new(wire).tcp(client, server, 101, 201, ack, "rest of something\n").tcp(server, client, 201, 119, ack, "more of it\n").
 			tcp(client, server, 119, 212, ack, "Q hi\n").tcp(server, client, 212, 124, ack, "A hi\n").packets,
 			[]string{"line 10.0.0.1>10.0.0.2 hi true"}},
+		"a beginning that was cut": {new(wire).open().tcp(client, server, 101, 201, ack, "Q and more\n").cut(10).tcp(server, client, 201, 112, ack, "more\n").
+			tcp(client, server, 112, 206, ack, "Q hi\n").tcp(server, client, 206, 117, ack, "A hi\n").packets,
+			[]string{"line 10.0.0.1>10.0.0.2 hi true"}},
 		"nobody's": {new(wire).open().tcp(client, server, 101, 201, ack, "something\n").tcp(client, server, 111, 201, ack, "Q hi\n").packets, nil},
 		"a switch": {new(wire).open().tcp(client, server, 101, 201, ack, "Q hi\nUP\nQ a").tcp(client, server, 112, 201, ack, "gain\n").tcp(server, client, 201, 117, ack, "A again\n").packets,
 			[]string{"line 10.0.0.1>10.0.0.2 hi false", "line 10.0.0.1>10.0.0.2 again true"}},
@@ -213,6 +223,33 @@ func TestEngine(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", strings.Join(got.calls, "\n     "), strings.Join(c.want, "\n     "))
 			}
 		})
+	}
+}
+
+// TestUndecided: who only waits for more does not keep a flow from those behind it when no more
+// is to be shown.
+func TestUndecided(t *testing.T) {
+	waits := protocol("waits", "W ", "V ")
+	waits.Detect = func(*Probe) Verdict { return Unsure }
+	all := []*Protocol{waits, protocol("line", "Q ", "A ")}
+	long := "Q " + strings.Repeat("x", ProbeSize) + "\n"
+	next := uint32(101 + len(long))
+	n := uint64(len(long))
+	for name, c := range map[string]struct {
+		packets []pcap.Packet
+		payload [2]uint64
+	}{
+		"at its end": {new(wire).open().tcp(client, server, 101, 201, ack, long).packets, [2]uint64{n, 0}},
+		"when the other side is heard": {new(wire).open().tcp(client, server, 101, 201, ack, long).tcp(server, client, 201, next, ack, "A "+long[2:]).
+			tcp(client, server, next, 201+next-101, ack, "Q hi\n").packets, [2]uint64{n + 5, n}},
+	} {
+		got := run(Options{Protocols: all}, c.packets)
+		if len(got.calls) == 0 || !strings.HasPrefix(got.calls[0], "line 10.0.0.1>10.0.0.2 xxx") {
+			t.Errorf("%s: %.80q", name, got.calls)
+		}
+		if len(got.flows) != 1 || got.flows[0].Payload != c.payload {
+			t.Errorf("%s: %v", name, got.flows)
+		}
 	}
 }
 

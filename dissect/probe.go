@@ -8,7 +8,7 @@ import (
 // direction, since that is where messages begin; and on the first datagrams of a flow.
 const (
 	maxProbes    = 32
-	maxDatagrams = 4
+	maxDatagrams = 16
 )
 
 // piece is a stretch of buffered bytes, or a gap, in the order of arrival.
@@ -37,29 +37,39 @@ func (p *prober) data(c *conn, d flow.Dir, b []byte, time int64) {
 		return
 	}
 	if p.started && d != p.last && p.full(d.Other()) {
+		if proto, swap, verdict := p.ask(c, true); verdict == Yes {
+			p.claimed(c, proto, swap)
+			c.Data(d, b, time)
+			c.flow.Payload[d^c.client] -= uint64(len(b)) // it was counted when it came
+			return
+		}
 		p.restart()
 	}
 	p.started, p.last, p.waiting = true, d, false
 	p.buf[d] = append(p.buf[d], b...)
 	p.pieces = append(p.pieces, piece{d: d, gap: -1, n: len(b), time: time})
-	switch proto, swap, verdict := p.ask(c); verdict {
+	last := p.full(0) && p.full(1) || len(p.pieces) > 256 || len(p.buf[d]) > 64<<10
+	switch proto, swap, verdict := p.ask(c, last); verdict {
 	case Yes:
 		p.claimed(c, proto, swap)
 	case No:
 		p.failed(c)
-	case Unsure:
-		if p.full(0) && p.full(1) || len(p.pieces) > 256 || len(p.buf[d]) > 64<<10 {
-			p.failed(c)
-		}
 	}
 }
 
 // full says that detection has been shown all that it may see of a side.
 func (p *prober) full(d flow.Dir) bool { return len(p.buf[d]) >= ProbeSize }
 
-// gap: what follows is not the beginning of anything known.
+// gap: what came before it has to do, and what follows is not the beginning of anything known.
 func (p *prober) gap(c *conn, d flow.Dir, n int64, time int64) {
 	if p.started {
+		if proto, swap, verdict := p.ask(c, true); verdict == Yes {
+			p.claimed(c, proto, swap)
+			c.Gap(d, n, time)
+			c.flow.Lost[d^c.client] -= uint64(n) // it was counted when it came
+			return
+		}
+		p.gapped[d] = true
 		p.failed(c)
 	}
 	if c.phase == probing {
@@ -69,8 +79,8 @@ func (p *prober) gap(c *conn, d flow.Dir, n int64, time int64) {
 }
 
 // ask goes through the protocols in their order. The first Yes wins; as long as one that
-// stands before it is unsure, the flow waits.
-func (p *prober) ask(c *conn) (*Protocol, bool, Verdict) {
+// stands before it is unsure, the flow waits. If this is the last time, who is unsure says no.
+func (p *prober) ask(c *conn, last bool) (*Protocol, bool, Verdict) {
 	probe := &c.w.scratch
 	*probe = Probe{}
 	for d := range flow.Dir(2) {
@@ -78,11 +88,11 @@ func (p *prober) ask(c *conn) (*Protocol, bool, Verdict) {
 		probe.Data[d] = b[:min(len(b), ProbeSize)]
 		probe.FromStart[d] = (c.opened || p.changed) && !p.gapped[d^c.client]
 	}
-	return c.detect(probe)
+	return c.detect(probe, last)
 }
 
 // detect shows a probe, of which only the bytes are filled in, to the protocols.
-func (c *conn) detect(probe *Probe) (*Protocol, bool, Verdict) {
+func (c *conn) detect(probe *Probe, last bool) (*Protocol, bool, Verdict) {
 	probe.Transport, probe.Opened = c.flow.Transport, c.opened
 	probe.Ports = [2]uint16{c.flow.Client.Addr.Port(), c.flow.Server.Addr.Port()}
 	defer func() { probe.Data = [2][]byte{} }()
@@ -96,7 +106,9 @@ func (c *conn) detect(probe *Probe) (*Protocol, bool, Verdict) {
 			}
 			return nil, false, Unsure
 		case Unsure:
-			verdict = Unsure
+			if !last {
+				verdict = Unsure
+			}
 		}
 	}
 	return nil, false, verdict
@@ -150,7 +162,7 @@ func (c *conn) datagram(d flow.Dir, b []byte, time int64) {
 	probe := &c.w.scratch
 	*probe = Probe{}
 	probe.Data[d^c.client] = b[:min(len(b), ProbeSize)]
-	proto, swap, verdict := c.detect(probe)
+	proto, swap, verdict := c.detect(probe, true)
 	if verdict == Yes {
 		c.claim(proto, swap)
 		c.feed(d^c.client, b, time)
@@ -166,7 +178,7 @@ func (p *prober) settle(c *conn) {
 	if len(p.buf[0])+len(p.buf[1]) == 0 {
 		return
 	}
-	if proto, swap, verdict := p.ask(c); verdict == Yes {
+	if proto, swap, verdict := p.ask(c, true); verdict == Yes {
 		p.claimed(c, proto, swap)
 	}
 }

@@ -18,9 +18,13 @@ const (
 	LinkNull     LinkType = 0   // BSD loopback, address family in the writer's byte order
 	LinkEthernet LinkType = 1   // IEEE 802.3
 	LinkPPP      LinkType = 9   // PPP, with or without HDLC-like framing
+	LinkPPPHDLC  LinkType = 50  // PPP or Cisco's HDLC of a serial line
 	LinkRaw      LinkType = 101 // starts with the IP header (classic files also say 12 or 14)
+	LinkCisco    LinkType = 104 // Cisco's HDLC
+	LinkWireless LinkType = 105 // IEEE 802.11
 	LinkLoop     LinkType = 108 // OpenBSD loopback, address family in network byte order
 	LinkSLL      LinkType = 113 // Linux cooked, version 1
+	LinkRadiotap LinkType = 127 // IEEE 802.11 behind a radiotap header (radiotap.org)
 	LinkIPv4     LinkType = 228 // starts with an IPv4 header
 	LinkIPv6     LinkType = 229 // starts with an IPv6 header
 	LinkSLL2     LinkType = 276 // Linux cooked, version 2
@@ -99,7 +103,7 @@ type Stats struct {
 // Known says whether packets of this link type are parsed.
 func (l LinkType) Known() bool {
 	switch l {
-	case LinkNull, LinkEthernet, LinkPPP, 12, 14, LinkRaw, LinkLoop, LinkSLL, LinkIPv4, LinkIPv6, LinkSLL2:
+	case LinkNull, LinkEthernet, LinkPPP, LinkPPPHDLC, 12, 14, LinkRaw, LinkCisco, LinkWireless, LinkLoop, LinkSLL, LinkRadiotap, LinkIPv4, LinkIPv6, LinkSLL2:
 		return true
 	}
 	return false

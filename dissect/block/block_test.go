@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/snappy"
+
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 func samples() [][]byte {
@@ -89,7 +91,10 @@ func FuzzSnappy(f *testing.F) {
 	for _, s := range samples() {
 		f.Add(snappy.Encode(nil, s)[:])
 	}
+	memory := memtest.New(16 << 20)
 	f.Fuzz(func(t *testing.T, src []byte) {
+		memory.Input()
+		defer memory.Check(t)
 		if n, _ := SnappyLen(src); n > 1<<20 {
 			return
 		}
@@ -105,7 +110,10 @@ func FuzzLZ4(f *testing.F) {
 		b, _ := hex.DecodeString(s)
 		f.Add(b)
 	}
+	memory := memtest.New(16 << 20)
 	f.Fuzz(func(t *testing.T, src []byte) {
+		memory.Input()
+		defer memory.Check(t)
 		const limit = 1 << 16
 		got, err := LZ4(nil, 0, src, limit)
 		if len(got) > limit {

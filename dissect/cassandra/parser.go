@@ -283,7 +283,9 @@ func (p *parser) request(h *half, m *header, f *frames.Frame) {
 	}
 	p.waiting.Add(m.stream, i)
 	for p.kept += len(e.mem); p.waiting.Len() > 1 && (p.waiting.Len() > maxPending || p.kept > maxKept); {
-		p.giveUp(p.waiting.Oldest())
+		oldest := p.waiting.Oldest()
+		oldest.Value.cut = true // its answer may come yet
+		p.giveUp(oldest)
 	}
 	if f, ok := p.early.Take(m.stream, e.first); ok {
 		p.pair(i, &f)

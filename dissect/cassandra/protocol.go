@@ -136,7 +136,12 @@ func (h *header) read(b []byte) bool {
 
 // plausible says whether b, what there is of a body, is one of that kind.
 func (h *header) plausible(b []byte) bool {
-	if h.flags&(flagCompressed|flagTracing|flagPayload|flagWarning) != 0 {
+	switch {
+	case (h.op == opStartup || h.op == opOptions) && h.flags&(flagCompressed|flagTracing|flagPayload) != 0, // nothing is agreed yet
+		h.version >= 5 && h.flags&flagCompressed != 0, // segments are compressed, not messages
+		h.flags&flagWarning != 0 && !h.server:
+		return false
+	case h.flags&(flagCompressed|flagTracing|flagPayload|flagWarning) != 0:
 		return true
 	}
 	r := notations{b: b}
@@ -151,7 +156,13 @@ func (h *header) plausible(b []byte) bool {
 	case opBatch:
 		kind, n := r.byte(), r.uint16()
 		return unknown() || !r.short && kind <= 2 && n <= 1<<15
-	case opStartup, opRegister, opSupported, opEvent, opAuthenticate:
+	case opChallenge, opAuthResponse, opAuthSuccess:
+		n := r.int()
+		return unknown() || !r.short && (n < 0 && h.length == 4 || int64(n) == h.length-4)
+	case opStartup:
+		entries, n := r.uint16(), r.uint16()
+		return unknown() || !r.short && entries > 0 && entries <= 64 && n >= 3 && n <= 64 && option(r.b[:min(len(r.b), n)])
+	case opRegister, opSupported, opEvent, opAuthenticate:
 		n := r.uint16()
 		if h.op != opEvent && h.op != opAuthenticate { // a list, of which the first is looked at
 			n = r.uint16()
@@ -163,6 +174,16 @@ func (h *header) plausible(b []byte) bool {
 	case opResult:
 		kind := r.int()
 		return unknown() || !r.short && kind >= resultVoid && kind <= resultSchema
+	}
+	return true
+}
+
+// option says whether b has nothing that no option of STARTUP has: "CQL_VERSION".
+func option(b []byte) bool {
+	for _, c := range b {
+		if (c < 'A' || c > 'Z') && c != '_' {
+			return false
+		}
 	}
 	return true
 }

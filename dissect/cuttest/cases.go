@@ -1,15 +1,14 @@
 package cuttest
 
 import (
-	"bytes"
 	"errors"
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // Case is a conversation and what comes of it.
@@ -56,7 +55,7 @@ func Cases(t *testing.T, p *dissect.Protocol, transport flow.Proto, same Same, c
 		t.Run(c.Name, func(t *testing.T) {
 			timed(c.Steps)
 			k := &shorts{checker: checker{tb: t}}
-			err := k.play(p, transport, c.Steps)
+			err := k.play(p, transport, c.Steps, k)
 			if errors.Is(err, dissect.ErrNotMine) != c.GivenUp {
 				t.Errorf("the parser says %v", err)
 			}
@@ -97,7 +96,9 @@ type shorts struct {
 
 func (k *shorts) Call(c *dissect.Call) {
 	k.checker.Call(c)
-	k.calls = append(k.calls, Short(c))
+	if k.memory == nil {
+		k.calls = append(k.calls, Short(c))
+	}
 }
 
 func (k *shorts) Switch(next string, rest []byte) {
@@ -107,29 +108,6 @@ func (k *shorts) Switch(next string, rest []byte) {
 	}
 }
 
-func (k *shorts) play(p *dissect.Protocol, transport flow.Proto, steps []Step) (err error) {
-	f := &dissect.Flow{Transport: transport, Protocol: p}
-	f.Client.Addr = netip.MustParseAddrPort("10.0.0.1:40000")
-	f.Server.Addr = netip.MustParseAddrPort("10.0.0.2:7000")
-	k.flow = f
-	parser := p.New(f, k)
-	var last int64
-	for _, s := range steps {
-		if last = s.Time; s.Data == nil {
-			err = parser.Gap(s.Dir, s.Gap, dissect.Stamp{Time: s.Time})
-		} else {
-			b := bytes.Clone(s.Data)
-			err = parser.Data(s.Dir, b, dissect.Stamp{Time: s.Time})
-			clear(b) // it was borrowed
-		}
-		if err != nil || k.switched {
-			break
-		}
-	}
-	parser.Close(dissect.Stamp{Time: last + 1e6})
-	return err
-}
-
 // truncate cuts each datagram short at every byte.
 func truncate(t *testing.T, p *dissect.Protocol, transport flow.Proto, steps []Step) {
 	for i, s := range steps {
@@ -137,7 +115,7 @@ func truncate(t *testing.T, p *dissect.Protocol, transport flow.Proto, steps []S
 			cut := slices.Clone(steps)
 			cut[i].Data = s.Data[:n:n]
 			k := &shorts{checker: checker{tb: t}}
-			if err := k.play(p, transport, cut); err != nil && !errors.Is(err, dissect.ErrNotMine) {
+			if err := k.play(p, transport, cut, k); err != nil && !errors.Is(err, dissect.ErrNotMine) {
 				t.Error(err)
 			}
 		}
@@ -153,7 +131,9 @@ func FuzzDatagrams(f *testing.F, p *dissect.Protocol, seeds ...[]Step) {
 		}
 		f.Add(b)
 	}
+	memory := memtest.New(Memory)
 	f.Fuzz(func(t *testing.T, b []byte) {
+		memory.Input()
 		var steps []Step
 		for len(b) >= 3 {
 			d, n := flow.Dir(b[0]&1), min(int(b[1])|int(b[2])<<8, len(b)-3)
@@ -166,8 +146,8 @@ func FuzzDatagrams(f *testing.F, p *dissect.Protocol, seeds ...[]Step) {
 			probe.Data[s.Dir] = s.Data
 			p.Detect(&probe)
 		}
-		k := &shorts{checker: checker{tb: t, bodies: 1000}}
-		if err := k.play(p, flow.UDP, steps); err != nil && !errors.Is(err, dissect.ErrNotMine) {
+		k := &shorts{checker: checker{tb: t, bodies: 1000, memory: memory}}
+		if err := k.play(p, flow.UDP, steps, k); err != nil && !errors.Is(err, dissect.ErrNotMine) {
 			t.Error(err)
 		}
 	})

@@ -19,6 +19,7 @@ import (
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/memtest"
 	"github.com/sshark/sshark/pcap/pcapng"
 )
 
@@ -100,27 +101,36 @@ type Told struct {
 // hold of any.
 func Play(tb testing.TB, p *dissect.Protocol, steps []Step, bodies int, same Same) (told []Told, err error) {
 	tb.Helper()
-	f := &dissect.Flow{Transport: flow.TCP, Protocol: p, Opening: 1<<32 | 1}
+	k := &checker{tb: tb, bodies: bodies, same: same}
+	err = k.play(p, flow.TCP, steps, k)
+	return k.told, err
+}
+
+// play runs a parser of a flow, whose sink is k or has it inside.
+func (k *checker) play(p *dissect.Protocol, transport flow.Proto, steps []Step, sink dissect.Sink) (err error) {
+	f := &dissect.Flow{Transport: transport, Protocol: p, Opening: 1<<32 | 1}
 	f.Client.Addr = netip.MustParseAddrPort("10.0.0.1:40000")
 	f.Server.Addr = netip.MustParseAddrPort("10.0.0.2:7000")
-	k := &checker{tb: tb, bodies: bodies, same: same, flow: f}
-	parser := p.New(f, k)
+	k.flow = f
+	parser := p.New(f, sink)
 	var last int64
 	for _, s := range steps {
-		last = s.Time
-		if s.Data == nil {
+		if last = s.Time; s.Data == nil {
 			err = parser.Gap(s.Dir, s.Gap, dissect.Stamp{Time: s.Time})
 		} else {
 			b := bytes.Clone(s.Data)
 			err = parser.Data(s.Dir, b, dissect.Stamp{Time: s.Time})
 			clear(b) // it was borrowed
 		}
+		if k.memory != nil {
+			k.memory.Check(k.tb)
+		}
 		if err != nil || k.switched {
 			break
 		}
 	}
-	parser.Close(dissect.Stamp{Time: last})
-	return k.told, err
+	parser.Close(dissect.Stamp{Time: last + 1e6})
+	return err
 }
 
 // checker is a sink that checks calls.
@@ -131,6 +141,7 @@ type checker struct {
 	flow     *dissect.Flow
 	told     []Told
 	switched bool
+	memory   *memtest.Gauge // of a fuzzer, which needs no told; nil: nothing is watched
 }
 
 func (k *checker) Bodies() (int, bool)   { return k.bodies, k.bodies > 0 }
@@ -158,6 +169,9 @@ func (k *checker) Call(c *dissect.Call) {
 	}
 	if c.Time == 0 || c.RequestEnd != 0 && c.RequestEnd < c.Time || c.ResponseEnd < c.ResponseStart {
 		k.tb.Errorf("times: %+v", c)
+	}
+	if k.memory != nil {
+		return
 	}
 	t := Told{Line: string(b), Incomplete: c.Incomplete}
 	if k.same != nil {
@@ -307,6 +321,9 @@ func pieces(steps []Step, size int) (list []Step) {
 	return list
 }
 
+// Memory is how many bytes a parser may take, whatever it is fed.
+const Memory = 16 << 20
+
 // Fuzz fuzzes a parser: a byte says what happens, two how many bytes behind them it is about.
 // The streams of the captures that a pattern matches are the seeds.
 func Fuzz(f *testing.F, pattern string, p *dissect.Protocol) {
@@ -328,7 +345,9 @@ func Fuzz(f *testing.F, pattern string, p *dissect.Protocol) {
 			f.Add(b[:min(len(b), 1<<16)], uint8(0))
 		}
 	}
+	memory := memtest.New(Memory)
 	f.Fuzz(func(t *testing.T, b []byte, chunk uint8) {
+		memory.Input()
 		var steps []Step
 		now := int64(1e9)
 		for len(b) >= 3 {
@@ -347,7 +366,8 @@ func Fuzz(f *testing.F, pattern string, p *dissect.Protocol) {
 		if chunk > 0 {
 			steps = pieces(steps, int(chunk))
 		}
-		if _, err := Play(t, p, steps, 1000, nil); err != nil && !errors.Is(err, dissect.ErrNotMine) {
+		k := &checker{tb: t, bodies: 1000, memory: memory}
+		if err := k.play(p, flow.TCP, steps, k); err != nil && !errors.Is(err, dissect.ErrNotMine) {
 			t.Error(err)
 		}
 	})

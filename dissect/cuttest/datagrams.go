@@ -12,6 +12,7 @@ import (
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/memtest"
 	"github.com/sshark/sshark/pcap/pcapng"
 )
 
@@ -74,7 +75,7 @@ func CutDatagrams(t *testing.T, pattern string, p *dissect.Protocol, same Same) 
 func cutDatagrams(t *testing.T, name string, p *dissect.Protocol, f Flow, same Same) {
 	play := func(steps []Step) []Told {
 		k := &shorts{checker: checker{tb: t, bodies: 1 << 14, same: same}}
-		if err := k.play(p, f.Transport, steps); err != nil && !errors.Is(err, dissect.ErrNotMine) {
+		if err := k.play(p, f.Transport, steps, k); err != nil && !errors.Is(err, dissect.ErrNotMine) {
 			t.Error(err)
 		}
 		return k.told
@@ -141,7 +142,9 @@ func FuzzFlows(f *testing.F, pattern string, p *dissect.Protocol) {
 			f.Add(b, uint8(max(0, slices.Index(transports, flow.Transport))))
 		}
 	}
+	memory := memtest.New(Memory)
 	f.Fuzz(func(t *testing.T, b []byte, transport uint8) {
+		memory.Input()
 		over := transports[int(transport)%len(transports)]
 		var steps []Step
 		for len(b) >= 3 {
@@ -155,8 +158,8 @@ func FuzzFlows(f *testing.F, pattern string, p *dissect.Protocol) {
 			probe.Data[s.Dir] = s.Data
 			p.Detect(&probe)
 		}
-		k := &shorts{checker: checker{tb: t, bodies: 1000}}
-		if err := k.play(p, over, steps); err != nil && !errors.Is(err, dissect.ErrNotMine) {
+		k := &shorts{checker: checker{tb: t, bodies: 1000, memory: memory}}
+		if err := k.play(p, over, steps, k); err != nil && !errors.Is(err, dissect.ErrNotMine) {
 			t.Error(err)
 		}
 	})

@@ -155,3 +155,15 @@ func BenchmarkCalls(b *testing.B) {
 	}
 	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
 }
+
+// TestLimits: what waits is bounded, and that is told.
+func TestLimits(t *testing.T) {
+	var steps []cuttest.Step
+	for n := range uint32(maxPending + 5) {
+		steps = append(steps, cuttest.Step{Data: []byte(ask(280, n+1)), Time: int64(n + 1)})
+	}
+	told, err := cuttest.Play(t, Protocol(), steps, 0, nil)
+	if err != nil || len(told) != maxPending+5 || !told[0].Incomplete || told[5].Incomplete {
+		t.Errorf("%d calls, %v", len(told), err)
+	}
+}

@@ -149,7 +149,9 @@ func (p *parser) request(k key, m *header, f *frames.Frame) {
 	e.note(f.Data[headerSize:])
 	p.waiting.Add(k, i)
 	for p.kept += len(e.mem); p.waiting.Len() > 1 && (p.waiting.Len() > maxPending || p.kept > maxKept); {
-		p.giveUp(p.waiting.Oldest())
+		oldest := p.waiting.Oldest()
+		oldest.Value.cut = true // its answer may come yet
+		p.giveUp(oldest)
 	}
 	if f, ok := p.early.Take(k, e.first); ok {
 		var answer header

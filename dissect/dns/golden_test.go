@@ -4,6 +4,7 @@ import (
 	"flag"
 	"testing"
 
+	"github.com/sshark/sshark/dissect/cuttest"
 	"github.com/sshark/sshark/dissect/dissecttest"
 	"github.com/sshark/sshark/dissect/dns"
 )
@@ -14,3 +15,7 @@ var update = flag.Bool("update", false, "write the golden files")
 func TestRecorded(t *testing.T) {
 	dissecttest.Golden(t, *update, "testdata/*.pcap", dns.Protocol())
 }
+
+func FuzzDatagrams(f *testing.F) { cuttest.FuzzFlows(f, "testdata/*.pcap", dns.Protocol()) }
+
+func FuzzStream(f *testing.F) { cuttest.Fuzz(f, "testdata/*tcp.pcap", dns.Protocol()) }

@@ -9,14 +9,16 @@ import (
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // sink notes what a parser hands out.
 type sink struct {
-	t     testing.TB
-	calls []string
-	lines []string
-	each  func(c *dissect.Call)
+	t      testing.TB
+	calls  []string
+	lines  []string
+	each   func(c *dissect.Call)
+	memory *memtest.Gauge // of a fuzzer, nil: nothing is watched
 }
 
 func (s *sink) Bodies() (int, bool)   { return 0, false }

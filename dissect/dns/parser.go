@@ -204,6 +204,7 @@ func (p *parser) message(d flow.Dir, b []byte, first, last int64, cut bool) bool
 	e.req.b = e.req.mem
 	p.pending.add(e)
 	for p.kept += len(b); p.pending.n > 1 && (p.pending.n > maxPending || p.kept > maxKept); {
+		p.pending.oldest.resp.incomplete = true // it may come yet
 		p.giveUp(p.pending.oldest)
 	}
 	return true

@@ -90,6 +90,10 @@ func run(k *sink, f *dissect.Flow, steps []step, chunk int) error {
 				return err
 			}
 			clear(piece) // it was borrowed
+			if k.memory != nil {
+				k.memory.Check(k.t)
+				k.calls, k.lines = nil, nil
+			}
 			b = b[n:]
 		}
 	}

@@ -77,8 +77,8 @@ func detect(p *dissect.Probe) dissect.Verdict {
 		switch {
 		case v == bad, !m.sane(b, hint), m.extra && !hint:
 			continue
-		case v == short && !m.asked && m.records == 0:
-			// Of a stream more may come; a datagram says too little.
+		case v == short && !m.asked && m.records == 0 && (!hint || p.Transport == flow.TCP):
+			// Of a stream more may come; a datagram says too little, if its port does not.
 			if p.Transport == flow.TCP && cut && len(b) < maxProbe {
 				verdict = dissect.Unsure
 			}

@@ -13,7 +13,9 @@ import (
 	mdns "github.com/miekg/dns"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/cuttest"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 func TestDetect(t *testing.T) {
@@ -40,6 +42,7 @@ func TestDetect(t *testing.T) {
 		{"response", flow.UDP, say, 10053, yes, true},
 		{"response cut in the answer", flow.UDP, say[:len(say)-2], 10053, yes, true},
 		{"cut in the question", flow.UDP, ask[:20], 10053, no, false},
+		{"cut in the question, on the port", flow.UDP, ask[:20], 53, yes, false},
 		{"bytes behind", flow.UDP, append(bytes.Clone(ask), 0, 0), 10053, no, false},
 		{"bytes behind, on the port", flow.UDP, append(bytes.Clone(ask), 0, 0), 53, yes, false},
 		{"header only", flow.UDP, header, 10053, no, false},
@@ -176,12 +179,14 @@ func FuzzParser(f *testing.F) {
 	f.Add(ask, say, false, uint8(0))
 	f.Add(framed(ask, ask), framed(say, say), true, uint8(3))
 	f.Add([]byte{0, 1, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, 1, 'a', 0xc0, 12, 0, 1, 0, 1}, say[:30], false, uint8(9))
+	memory := memtest.New(cuttest.Memory)
 	f.Fuzz(func(t *testing.T, a, b []byte, tcp bool, gap uint8) {
+		memory.Input()
 		proto := flow.UDP
 		if tcp {
 			proto = flow.TCP
 		}
-		k := &sink{t: t, each: func(c *dissect.Call) {
+		k := &sink{t: t, memory: memory, each: func(c *dissect.Call) {
 			for _, f := range fields {
 				f.Get(c)
 			}

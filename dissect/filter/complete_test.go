@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 func TestComplete(t *testing.T) {
@@ -74,6 +76,9 @@ func TestComplete(t *testing.T) {
 	}
 }
 
+// maxMemory is what a filter may hold, whatever it says.
+const maxMemory = 64 << 20
+
 func FuzzComplete(f *testing.F) {
 	for _, s := range []string{"", "http && src.", `request.headers["`, `method == "`, "'''", `r"\`, "a..b", "1e", "//", "path.x.y", `"\`} {
 		f.Add(s, len(s))
@@ -82,7 +87,10 @@ func FuzzComplete(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	memory := memtest.New(maxMemory)
 	f.Fuzz(func(t *testing.T, src string, cursor int) {
+		memory.Input()
+		defer memory.Check(t)
 		at := min(max(cursor, 0), len(src))
 		for _, c := range l.Complete(src, cursor) {
 			if c.Start < 0 || c.Start > at || c.End < at || c.End > len(src) || c.Text == "" {
@@ -114,8 +122,11 @@ func FuzzCompile(f *testing.F) {
 		f.Add(s)
 	}
 	c := httpCall()
+	memory := memtest.New(maxMemory)
 	f.Fuzz(func(t *testing.T, src string) {
+		memory.Input()
 		filter, err := l.Compile(src)
+		memory.Check(t)
 		if (filter == nil) == (err == nil) {
 			t.Fatalf("%q: %v, %v", src, filter, err)
 		}

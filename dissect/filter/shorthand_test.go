@@ -3,6 +3,8 @@ package filter
 import (
 	"strings"
 	"testing"
+
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 func TestShorthand(t *testing.T) {
@@ -128,7 +130,10 @@ func FuzzShorthand(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	memory := memtest.New(maxMemory)
 	f.Fuzz(func(t *testing.T, value string) {
+		memory.Input()
+		defer memory.Check(t)
 		for _, flag := range []string{"namespace", "from-pod", "service", "label", "ip", "port", "http-method", "http-path", "http-status"} {
 			var s Shorthand
 			if s.Add(flag, value, false) != nil || len(value) > 500 {

@@ -64,12 +64,13 @@ func look(b []byte) guess {
 		}
 		v, ok := parse(lines.Trim(b[:end]))
 		switch {
-		case !ok || v == 0:
+		case !ok, v == 0 && n == 0:
 			if n == 0 {
 				return foreign
 			}
 			return best
-		case !shared[verbs[v]]:
+		case v == 0: // one that servers may know
+		case !shared[verbs[v]], v == auth && encryption(lines.Trim(b[:end])):
 			return asks
 		}
 		best = mayAsk
@@ -81,6 +82,12 @@ func look(b []byte) guess {
 // shared are commands that other protocols have too: SMTP, POP3, NNTP.
 var shared = map[string]bool{"USER": true, "PASS": true, "QUIT": true, "NOOP": true, "HELP": true, "STAT": true, "LIST": true, "AUTH": true, "MODE": true, "HOST": true,
 	"DELE": true, "RETR": true, "ENC": true, "HASH": true, "SITE": true, "LANG": true}
+
+// encryption says whether AUTH asks for it (RFC 4217, 4), as none of another protocol does.
+func encryption(line []byte) bool {
+	_, args := split(line)
+	return bytes.EqualFold(args, []byte("TLS")) || bytes.EqualFold(args, []byte("SSL")) || bytes.EqualFold(args, []byte("TLS-C"))
+}
 
 // lookPart looks at a line that has no end yet.
 func lookPart(b []byte) guess {
@@ -95,7 +102,8 @@ func lookPart(b []byte) guess {
 
 // lookReply looks at replies.
 func lookReply(b []byte) guess {
-	for n := 0; len(b) > 0 && n < 32; n++ {
+	more := false // lines of the same reply follow, which may be anything
+	for n := 0; len(b) > 0 && n < 64; n++ {
 		end := bytes.IndexByte(b, '\n') + 1
 		part := end == 0
 		if part {
@@ -108,16 +116,21 @@ func lookReply(b []byte) guess {
 			return foreign
 		case n == 0 && len(l) < 4:
 			return begun
-		case code == 0:
+		case code == 0 && !more:
 			return mayReply
+		case code == 0:
 		case code == 220 && (bytes.Contains(text, []byte("smtp")) || bytes.Contains(text, []byte("lmtp"))), code == 354, code == 334:
 			return foreign
 		case code == 220 && bytes.Contains(text, []byte("ftp")),
-			code == 227 && bytes.Contains(text, []byte("passive")),
+			code == 331, // a password is wanted: no other protocol has that
+			code == 227 && (bytes.Contains(text, []byte("passive")) || bytes.Count(text, []byte(",")) == 5),
+			code == 257 && len(text) > 0 && text[0] == '"',
 			code == 229 && bytes.Contains(text, []byte("extended passive")),
 			code == 150 && (bytes.Contains(text, []byte("connection")) || bytes.Contains(text, []byte("directory listing"))),
 			code == 226 && bytes.Contains(text, []byte("transfer complete")):
 			return replying
+		default:
+			more = replies.More(l)
 		}
 		b = b[end:]
 	}

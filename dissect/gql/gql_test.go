@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/cuttest"
 	"github.com/sshark/sshark/dissect/http"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // message is an HTTP message with what GraphQL asks of one.
@@ -145,7 +147,10 @@ func TestResponses(t *testing.T) {
 func FuzzBodies(f *testing.F) {
 	f.Add([]byte(`{"operationName":"B","query":"query A { a(x: \"\"\"}\"\"\") } query B { b }"}`), []byte(`{"errors":[{"message":"one"}]}`))
 	f.Add([]byte(`[{"query":"fragment F on Q { x } {a}"}]`), []byte(`[{"data":{}}]`))
+	memory := memtest.New(cuttest.Memory)
 	f.Fuzz(func(t *testing.T, request, response []byte) {
+		memory.Input()
+		defer memory.Check(t)
 		for _, contentType := range []string{"application/json", "application/graphql"} {
 			var c Call
 			m := &message{method: "POST", contentType: contentType}

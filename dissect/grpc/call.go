@@ -122,18 +122,29 @@ func (c *Call) AppendFields(dst []byte) []byte {
 		dst = dissect.AppendBytes(dissect.AppendKey(dst, "grpc_service"), c.service)
 		dst = dissect.AppendBytes(dissect.AppendKey(dst, "grpc_method"), c.method)
 	}
-	dst = appendCount(dst, "grpc_request_messages", c.side[0].n)
-	dst = appendCount(dst, "grpc_request_messages_size", c.side[0].size)
+	dst = appendCount(dst, "grpc_request_messages", c.side[0].told(c.side[0].n))
+	dst = appendCount(dst, "grpc_request_messages_size", c.side[0].told(c.side[0].size))
 	if c.known {
 		dst = strconv.AppendInt(dissect.AppendKey(dst, "grpc_status"), c.status, 10)
 	}
 	if len(c.message) > 0 {
 		dst = dissect.AppendBytes(dissect.AppendKey(dst, "grpc_message"), c.message)
 	}
-	dst = appendCount(dst, "grpc_response_messages", c.side[1].n)
-	return appendCount(dst, "grpc_response_messages_size", c.side[1].size)
+	dst = appendCount(dst, "grpc_response_messages", c.side[1].told(c.side[1].n))
+	return appendCount(dst, "grpc_response_messages_size", c.side[1].told(c.side[1].size))
 }
 
-func appendCount(dst []byte, name string, n int64) []byte {
-	return strconv.AppendInt(dissect.AppendKey(dst, name), n, 10)
+// told is a count of messages, nil: nothing was seen, or could be read, of them.
+func (m *messages) told(n int64) any {
+	if m.broken && m.n == 0 {
+		return nil
+	}
+	return n
+}
+
+func appendCount(dst []byte, name string, n any) []byte {
+	if n, ok := n.(int64); ok {
+		return strconv.AppendInt(dissect.AppendKey(dst, name), n, 10)
+	}
+	return dst
 }

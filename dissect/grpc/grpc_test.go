@@ -5,6 +5,9 @@ import (
 	"encoding/binary"
 	"strings"
 	"testing"
+
+	"github.com/sshark/sshark/dissect/cuttest"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 func frame(flags byte, payload string) string {
@@ -72,7 +75,10 @@ func TestSplit(t *testing.T) {
 func FuzzMessages(f *testing.F) {
 	f.Add([]byte(frame(0, "hello")+frame(trailerFlag, "grpc-status: 5\r\n")), uint8(3))
 	f.Add([]byte("AAAAABEKD2FwcGxl"), uint8(1))
+	memory := memtest.New(cuttest.Memory)
 	f.Fuzz(func(t *testing.T, b []byte, piece uint8) {
+		memory.Input()
+		defer memory.Check(t)
 		for _, contentType := range []string{"application/grpc", "application/grpc-web", "application/grpc-web-text"} {
 			var whole, parts messages
 			whole.reset([]byte(contentType))

@@ -10,6 +10,9 @@ import (
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/sshark/sshark/dissect/cuttest"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 func encode(t testing.TB, coding string, data []byte) []byte {
@@ -47,7 +50,10 @@ func FuzzDecode(f *testing.F) {
 	for i, c := range []string{"gzip", "deflate", "raw deflate", "br", "zstd"} {
 		f.Add(encode(f, c, []byte("hello hello hello")), uint8(i), 10)
 	}
+	memory := memtest.New(cuttest.Memory)
 	f.Fuzz(func(t *testing.T, b []byte, which uint8, limit int) {
+		memory.Input()
+		defer memory.Check(t)
 		limit = max(0, min(limit, 1<<16))
 		codings := []string{"gzip", "deflate", "br", "zstd"}
 		data, _, _ := Decode(b, []string{codings[which%4], codings[which/4%4]}[:1+which/16%2], limit)

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"testing"
 
+	"github.com/sshark/sshark/dissect/cuttest"
 	"github.com/sshark/sshark/dissect/dissecttest"
 	"github.com/sshark/sshark/dissect/http1"
 )
@@ -14,3 +15,5 @@ var update = flag.Bool("update", false, "write the golden files")
 func TestRecorded(t *testing.T) {
 	dissecttest.Golden(t, *update, "testdata/*.pcap", http1.Protocol())
 }
+
+func FuzzRecorded(f *testing.F) { cuttest.Fuzz(f, "testdata/*.pcap", http1.Protocol()) }

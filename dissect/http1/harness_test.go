@@ -8,6 +8,7 @@ import (
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // sink notes what a parser hands out.
@@ -20,6 +21,7 @@ type sink struct {
 	next     string
 	rest     string
 	each     func(c *dissect.Call)
+	memory   *memtest.Gauge // of a fuzzer, nil: nothing is watched
 }
 
 func (s *sink) Call(c *dissect.Call) {
@@ -102,6 +104,10 @@ func run(k *sink, steps []step, chunk int) error {
 				return err
 			}
 			clear(piece) // it was borrowed
+			if k.memory != nil {
+				k.memory.Check(k.t)
+				k.calls, k.lines = nil, nil
+			}
 			b = b[n:]
 		}
 	}

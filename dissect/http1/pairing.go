@@ -36,9 +36,9 @@ func (p *parser) enqueue(e *exchange, h *half) {
 	for n := len(p.queue) - p.head; n > 1 && (n > maxPending || p.kept > maxKept); n = len(p.queue) - p.head {
 		oldest := p.queue[p.head]
 		if s.exchange == oldest { // its answer is on the way, and goes on unheard
-			oldest.resp.incomplete = true
 			s.open(nil, nil)
 		}
+		oldest.resp.incomplete = true
 		p.drop(oldest)
 		p.tell(oldest)
 	}
@@ -79,6 +79,9 @@ func (p *parser) answers(h *half, first int64) *exchange {
 	}
 	for i := p.head; i < len(p.queue); i++ {
 		if e := p.queue[i]; !e.resp.seen {
+			if e.req.first > first { // what this answers was not seen
+				break
+			}
 			return e
 		}
 	}

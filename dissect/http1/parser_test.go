@@ -238,7 +238,7 @@ func TestBounds(t *testing.T) {
 		for i := range maxPending + 10 {
 			p.Data(0, []byte(get(fmt.Sprint("/", i))), dissect.Stamp{Time: int64(i)})
 		}
-		if len(k.calls) != 10 || k.calls[0] != "GET /0 ->" || len(p.queue)-p.head != maxPending {
+		if len(k.calls) != 10 || k.calls[0] != "~GET /0 ->" || len(p.queue)-p.head != maxPending {
 			t.Errorf("%d calls, %d wait", len(k.calls), len(p.queue)-p.head)
 		}
 		p.Data(1, []byte(none), dissect.Stamp{Time: maxPending + 11})

@@ -10,8 +10,10 @@ import (
 	"testing"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/cuttest"
 	"github.com/sshark/sshark/dissect/http"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // conversation makes n calls one after the other, in all framings. Each has a path and a
@@ -182,7 +184,9 @@ func FuzzParser(f *testing.F) {
 		}
 		f.Add(b, uint8(0))
 	}
+	memory := memtest.New(cuttest.Memory)
 	f.Fuzz(func(t *testing.T, b []byte, chunk uint8) {
+		memory.Input()
 		var steps []step
 		for len(b) >= 3 {
 			d, gap, n := flow.Dir(b[0]&1), b[0]&2 != 0, int(b[1])|int(b[2])<<8
@@ -195,7 +199,7 @@ func FuzzParser(f *testing.F) {
 			steps = append(steps, step{d, string(b[:n]), -1})
 			b = b[n:]
 		}
-		k := &sink{t: t, limit: 1000, each: func(c *dissect.Call) {
+		k := &sink{t: t, memory: memory, limit: 1000, each: func(c *dissect.Call) {
 			for part := range 2 {
 				if body := c.Message.Body(part); body != nil && len(body.Data) > 1000 {
 					t.Errorf("body of %d bytes", len(body.Data))

@@ -12,15 +12,17 @@ import (
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // sink notes what a parser hands out.
 type sink struct {
-	t     testing.TB
-	limit int
-	calls []string
-	lines []string // JSON of each call
-	each  func(c *dissect.Call)
+	t      testing.TB
+	limit  int
+	calls  []string
+	lines  []string // JSON of each call
+	each   func(c *dissect.Call)
+	memory *memtest.Gauge // of a fuzzer, nil: nothing is watched
 }
 
 func (s *sink) Call(c *dissect.Call) {
@@ -194,6 +196,10 @@ func run(k *sink, steps []step, chunk int) error {
 				return err
 			}
 			clear(piece) // it was borrowed
+			if k.memory != nil {
+				k.memory.Check(k.t)
+				k.calls, k.lines = nil, nil
+			}
 			b = b[n:]
 		}
 	}

@@ -102,7 +102,7 @@ func (p *parser) tell(e *exchange) {
 	*c = dissect.Call{
 		Message:    e,
 		Protocol:   calls,
-		Incomplete: req.incomplete || resp.incomplete || e.frames.Missing > 0,
+		Incomplete: req.incomplete || resp.incomplete || e.frames.Missing > 0 || resp.seen && resp.status == 0,
 		Error:      resp.status >= 400 || e.failed,
 	}
 	if req.seen {

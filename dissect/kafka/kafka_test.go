@@ -183,6 +183,9 @@ func TestDetect(t *testing.T) {
 		{"beginning", [2]string{string(heartbeat(1)[:9])}, dissect.Unsure, false},
 		{"length", [2]string{"\x00\x00"}, dissect.Unsure, false},
 		{"body cut", [2]string{string(produce(1, 1, "orders", make([]byte, 5000))[:300])}, dissect.Yes, false},
+		{"little of a body", [2]string{string(produce(1, 1, "orders", make([]byte, 5000))[:30])}, dissect.Yes, false},
+		{"ZooKeeper", [2]string{"\x00\x00\x00\x2d\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x75\x30"}, dissect.Unsure, false},
+		{"ZooKeeper, more of it", [2]string{"\x00\x00\x00\x2d\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x75\x30\x00\x00\x00\x00\x00\x00\x00\x00"}, dissect.No, false},
 		{"body that does not fit", [2]string{string(heartbeat(1)[:15]) + "\x7f\xff" + string(heartbeat(1)[17:])}, dissect.No, false},
 		{"response", [2]string{"", string(beaten(1, 0))}, dissect.No, false},
 		{"HTTP", [2]string{"GET / HTTP/1.1\r\n\r\n"}, dissect.No, false},
@@ -245,14 +248,14 @@ func TestMessageSets(t *testing.T) {
 	}
 }
 
-// TestLimits: what waits is bounded.
+// TestLimits: what waits is bounded, and that is told.
 func TestLimits(t *testing.T) {
 	var steps []cuttest.Step
 	for n := range maxPending + 5 {
 		steps = append(steps, ask(heartbeat(n)))
 	}
 	calls := play(t, steps...)
-	if len(calls) != maxPending+5 || calls[0] != "0 HEARTBEAT -> " {
+	if len(calls) != maxPending+5 || calls[0] != "~0 HEARTBEAT -> " {
 		t.Errorf("%d calls, first %q", len(calls), calls[0])
 	}
 }

@@ -145,7 +145,7 @@ func (h *half) Begins(b []byte) bool {
 	w := e.answer(b[8:max(8, min(4+n, int64(len(b))))])
 	all := 4+n <= int64(len(b))
 	switch {
-	case i.Key() < maxCommon && !all, e.known() && !w.fits(layouts[e.key].response, all):
+	case i.Key() < maxCommon && !all, e.known() && !w.fits(layouts[e.key].response, int(max(0, 4+n-int64(len(b))))):
 		return false
 	}
 	return i.Key() >= maxCommon || 4+n == int64(len(b)) || w.good()
@@ -220,7 +220,7 @@ func (p *parser) request(f *frames.Frame, r *header, whole bool) {
 	}
 	p.waiting.Add(r.correlation, i)
 	for p.kept += e.weight(); p.waiting.Len() > 1 && (p.waiting.Len() > maxPending || p.kept > maxKept); {
-		p.giveUp(p.waiting.Oldest(), false)
+		p.giveUp(p.waiting.Oldest(), true) // its answer may come yet
 	}
 	if f, ok := p.early.Take(r.correlation, e.first); ok {
 		p.pair(i, &f)

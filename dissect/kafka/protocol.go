@@ -43,18 +43,27 @@ var protocol = &dissect.Protocol{
 	Fields:    fields,
 }
 
-// detect wants the header of a request from either side. Responses have no form of their own.
+// What makes a request that is not all there one: a client's ID, or some bytes of its body.
+const (
+	enoughName = 3
+	enoughBody = 8
+)
+
+// detect wants the header of a request from either side, and some of its body. Responses have
+// no form of their own.
 func detect(p *dissect.Probe) dissect.Verdict {
 	verdict := dissect.No
 	for d, b := range p.Data {
 		if len(b) == 0 {
 			continue
 		}
-		switch _, v := parseHeader(b); {
-		case v == good && whole(b) && (d == 0 || !p.Opened): // who opens a connection asks
+		h, v := parseHeader(b)
+		few := v == good && len(h.client) < enoughName && len(b) < h.body+enoughBody && len(b) < 4+int(binary.BigEndian.Uint32(b))
+		switch {
+		case v == good && !few && whole(b) && (d == 0 || !p.Opened): // who opens a connection asks
 			p.Swap = d == 1
 			return dissect.Yes
-		case v == more && len(b) < dissect.ProbeSize:
+		case (v == more || few && whole(b)) && len(b) < dissect.ProbeSize:
 			verdict = dissect.Unsure
 		}
 		if p.FromStart[d] && verdict == dissect.No && d == 0 && p.Opened {
@@ -181,17 +190,17 @@ func whole(b []byte) bool {
 	if h.version > apis[h.key].newest {
 		return true
 	}
-	return w.fits(layouts[h.key].request, size <= len(b))
+	return w.fits(layouts[h.key].request, max(0, size-len(b)))
 }
 
-// fits says whether the walker's bytes, which are all of the body or its beginning, can be one.
-func (w *walker) fits(fields []field, all bool) bool {
+// fits says whether the walker's bytes, of which more are to come, can be a body.
+func (w *walker) fits(fields []field, more int) bool {
 	ended := w.walk(fields, &visitor{})
 	switch {
 	case w.bad:
 		return false
 	case w.short:
-		return !all
+		return more > 0
 	}
-	return !ended || len(fields) == 0 || !all || len(w.b) == 0
+	return !ended || len(fields) == 0 || more == 0 && len(w.b) == 0
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 var (
@@ -82,7 +84,10 @@ func TestBounded(t *testing.T) {
 
 func FuzzAdd(f *testing.F) {
 	f.Add([]byte("CLIENT_RANDOM " + one + " " + secret + "\r\n\n# text\nCLIENT_TRAFFIC_SECRET_0  " + one + " " + secret))
+	memory := memtest.New(16 << 20)
 	f.Fuzz(func(t *testing.T, text []byte) {
+		memory.Input()
+		defer memory.Check(t)
 		s := New()
 		n := s.Add(text)
 		if s.Connections() > n || n > bytes.Count(text, []byte{'\n'})+1 {

@@ -226,3 +226,16 @@ func BenchmarkSearches(b *testing.B) {
 	}
 	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
 }
+
+// TestLimits: what waits is bounded, and that is told.
+func TestLimits(t *testing.T) {
+	var steps []cuttest.Step
+	for n := range maxPending + 5 {
+		id := string([]byte{0, byte(n >> 16), byte(n >> 8), byte(n)})
+		steps = append(steps, cuttest.Step{Data: []byte(el(tagSequence, el(tagInt, id), bind("", el(0x80)))), Time: int64(n + 1)})
+	}
+	told, err := cuttest.Play(t, Protocol(), steps, 0, nil)
+	if err != nil || len(told) != maxPending+5 || !told[0].Incomplete || told[5].Incomplete {
+		t.Errorf("%d calls, %v", len(told), err)
+	}
+}

@@ -171,7 +171,9 @@ func (p *parser) request(m *envelope, f *frames.Frame) {
 	}
 	p.waiting.Add(m.id, i)
 	for p.kept += len(e.mem); p.waiting.Len() > 1 && (p.waiting.Len() > maxPending || p.kept > maxKept); {
-		p.giveUp(p.waiting.Oldest())
+		oldest := p.waiting.Oldest()
+		oldest.Value.cut = true // its answer may come yet
+		p.giveUp(oldest)
 	}
 	for p.waiting.Find(m.id) == i {
 		f, ok := p.early.Take(m.id, e.first)

@@ -47,6 +47,8 @@ type waiting struct {
 	resp   turns.Message
 	kept   []byte // of the reply
 	left   uint16 // parts to come
+	next   uint16 // the part to come next, if all come in order
+	seen   []uint64
 }
 
 // datagrams is the parser of one flow of datagrams.
@@ -121,11 +123,12 @@ func (p *datagrams) wait(id uint16, binary, silent bool, b []byte, line int, now
 		w.Value = &waiting{}
 	}
 	v := w.Value
-	*v = waiting{binary: binary, mem: append(v.mem[:0], b[:min(len(b), maxAskedIn)]...), kept: v.kept[:0]}
+	*v = waiting{binary: binary, mem: append(v.mem[:0], b[:min(len(b), maxAskedIn)]...), kept: v.kept[:0], seen: v.seen[:0]}
 	v.req = turns.Message{Data: v.mem, Line: line, Size: uint64(len(b)), First: now, Last: now}
 	if p.asked.Add(id, w); silent || p.asked.Len() > maxAsked {
 		if !silent {
 			w = p.asked.Oldest()
+			w.Value.req.Cut = true // its reply may come yet
 		}
 		p.tell(w)
 	}
@@ -145,15 +148,23 @@ func (p *datagrams) reply(f *frame, now int64) bool {
 			line = bytes.IndexByte(f.payload, '\n') + 1
 		}
 		*r = turns.Message{Line: line, First: now}
-		v.left = f.parts
+		v.left, v.seen = f.parts, append(v.seen[:0], make([]uint64, (f.parts+63)/64)...)
 		if f.part > 0 || !looksReply(f.payload) {
 			r.Cut, r.Line = true, 0
 		}
 	}
+	if i := int(f.part / 64); i >= len(v.seen) || v.seen[i]>>(f.part%64)&1 != 0 {
+		return true // it came twice
+	}
+	v.seen[f.part/64] |= 1 << (f.part % 64)
 	limit := keepMessage
 	if n, wanted := p.sink.Bodies(); wanted {
 		limit = max(limit, n)
 	}
+	if f.part != v.next { // what is kept ends before it
+		limit, r.Cut = 0, true
+	}
+	v.next++
 	v.kept = append(v.kept, f.payload[:min(len(f.payload), max(0, limit-len(v.kept)))]...)
 	r.Size += uint64(len(f.payload))
 	if r.Last = now; v.left > 0 {

@@ -2,6 +2,7 @@ package memcached
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,3 +139,24 @@ func FuzzDatagrams(f *testing.F) {
 	}
 	cuttest.FuzzDatagrams(f, protocol, seeds...)
 }
+
+// TestDatagramLimits: what waits is bounded, and that is told.
+func TestDatagramLimits(t *testing.T) {
+	var incomplete []bool
+	k := &marks{each: func(c *dissect.Call) { incomplete = append(incomplete, c.Incomplete) }}
+	p := newDatagrams(k)
+	for n := range maxAsked + 5 {
+		p.Data(0, append([]byte{byte(n >> 8), byte(n)}, "\x00\x00\x00\x01\x00\x00get k\r\n"...), dissect.Stamp{Time: 1})
+	}
+	p.Close(dissect.Stamp{Time: 2})
+	if n := len(incomplete); n != maxAsked+5 || slices.Contains(incomplete[:5], false) || slices.Contains(incomplete[5:], true) {
+		t.Errorf("%d calls", n)
+	}
+}
+
+// marks is a sink.
+type marks struct{ each func(*dissect.Call) }
+
+func (k *marks) Call(c *dissect.Call)  { k.each(c) }
+func (k *marks) Bodies() (int, bool)   { return 0, false }
+func (k *marks) Switch(string, []byte) {}

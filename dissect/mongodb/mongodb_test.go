@@ -195,7 +195,7 @@ func TestLimits(t *testing.T) {
 	for n := range maxPending + 5 {
 		steps = append(steps, step(0, find(n+1)))
 	}
-	if calls := play(t, steps...); len(calls) != maxPending+5 {
+	if calls := play(t, steps...); len(calls) != maxPending+5 || calls[0][0] != '~' || calls[5][0] == '~' {
 		t.Errorf("%d calls", len(calls))
 	}
 }
@@ -228,4 +228,21 @@ func benchmark(b *testing.B, req, resp string) {
 		p.Data(1, answered, at)
 	}
 	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+}
+
+// TestSizes: a header that says less than there is of it, or more than may be, begins nothing,
+// in whatever pieces it comes.
+func TestSizes(t *testing.T) {
+	for op := range opcodes {
+		for _, size := range []uint32{0, 1, headerSize - 1, headerSize, headerSize + 3, headerSize + 4, 1 << 27, 1<<32 - 1} {
+			var b []byte
+			for _, n := range []uint32{size, 1, 0, uint32(op), 0, 0, 0, 0} {
+				b = binary.LittleEndian.AppendUint32(b, n)
+			}
+			look(b)
+			for cut := 1; cut < len(b); cut++ {
+				play(t, step(0, string(b[:cut])), step(0, string(b[cut:])), step(1, string(b)))
+			}
+		}
+	}
 }

@@ -186,7 +186,9 @@ func (p *parser) request(m *header, f *frames.Frame) {
 	}
 	p.waiting.Add(m.id, i)
 	for p.kept += len(e.mem); p.waiting.Len() > 1 && (p.waiting.Len() > maxPending || p.kept > maxKept); {
-		p.giveUp(p.waiting.Oldest())
+		oldest := p.waiting.Oldest()
+		oldest.Value.cut = true // its answer may come yet
+		p.giveUp(oldest)
 	}
 	if f, ok := p.early.Take(m.id, e.first); ok {
 		p.pair(i, &f)

@@ -38,17 +38,19 @@ func (r *reading) read(op int32, b []byte) {
 		}
 		const queryFailure = 1<<0 | 1<<1 // the cursor is not there, the query failed
 		r.failed = binary.LittleEndian.Uint32(b)&queryFailure != 0
-		r.ok = !r.failed
-		r.document(b[r.from:])
+		if b = b[r.from:]; len(b) >= 4 && int64(binary.LittleEndian.Uint32(b)) <= int64(len(b)) {
+			r.ok = !r.failed // or the document that is there says otherwise
+		}
+		r.document(b)
 	case opQuery:
 		if len(b) < 4 {
 			return
 		}
 		rest := r.fullName(b[4:])
 		r.from = len(b) - len(rest) + 8
-		if string(r.collection) == "$cmd" && r.from <= len(b) {
+		if string(r.collection) == "$cmd" {
 			r.collection = nil
-			r.command(b[r.from:])
+			r.command(b[min(r.from, len(b)):])
 		} else {
 			r.documents = r.from < len(b)
 		}

@@ -98,12 +98,29 @@ func (p *parser) packet(d flow.Dir, f *frames.Frame) {
 // nothing, or without a topic.
 func tells5(kind byte, b []byte, n int) bool {
 	switch kind {
-	case connack:
+	case connack, unsuback:
 		return n > 2
 	case publish:
-		return len(b) >= 2 && b[0] == 0 && b[1] == 0
+		if len(b) >= 2 && b[0] == 0 && b[1] == 0 {
+			return true
+		}
 	}
 	return false
+}
+
+// led says whether what stands before a payload of an unknown version are surely properties:
+// there are some, or there are none and what follows is text.
+func led(b []byte) bool {
+	_, payload, ok := parseProperties(b)
+	if !ok || len(b) < 2 || b[0] != 0 {
+		return ok && len(b) > 1
+	}
+	for _, c := range payload[:min(len(payload), 16)] {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // read takes what stands behind the fixed header, n bytes of which b is what is kept.
@@ -126,6 +143,9 @@ func (m *packet) read(b []byte, n int) {
 		if m.qos() > 0 {
 			rest = m.identify(rest)
 		}
+		if m.version == 0 {
+			v5 = led(rest)
+		}
 		if rest = m.properties(rest, v5); m.id >= 0 || m.qos() == 0 {
 			m.payload, m.size = rest, int64(n-(len(b)-len(rest)))
 		}
@@ -146,7 +166,11 @@ func (m *packet) read(b []byte, n int) {
 		m.list = m.properties(rest, v5)
 		m.topic, _ = filters(m.list, m.kind, v5)
 	case suback, unsuback:
-		m.codes = m.properties(m.identify(b), v5)
+		rest := m.identify(b)
+		if _, codes, ok := parseProperties(rest); m.version == 0 && ok && len(codes) > 0 {
+			return // of version 5, or codes all the way
+		}
+		m.codes = m.properties(rest, v5)
 		for i, c := range m.codes {
 			if i == 0 || c >= 0x80 && m.reason < 0x80 {
 				m.reason = int(c)

@@ -134,7 +134,7 @@ func (p *parser) begin(o operation, h *half, rest []byte) {
 func (p *parser) command(h *half, b []byte, now int64) {
 	missed := h.missed && (p.begun || p.holed) // else there was nothing before
 	h.missed, p.begun = false, true
-	p.turn(missed)
+	p.turn(h, missed)
 	o := operation{com: b[0], size: uint64(headerSize + h.length), first: h.first, last: now, cut: h.cut}
 	o.short = h.length > len(b) || h.length == maxPacket
 	var text []byte
@@ -192,22 +192,17 @@ func (p *parser) add(h *half, o operation, text string) {
 	}
 	p.asked++
 	for p.pending.n() > 1 && (p.pending.n() > maxPending || p.pending.kept() > maxKept) {
-		p.giveUp(false)
+		p.giveUp(true)
 		p.adrift = true
 	}
-	if p.pending.n() == 1 && p.early.ended != 0 && o.first <= p.early.began {
-		e := p.pending.first()
-		e.began, e.ended, e.received, e.failed = p.early.began, p.early.ended, p.early.received, p.early.failed
-		p.early = early{}
-		p.pop(true)
-	} else if p.pending.n() == 1 {
+	if p.pending.n() == 1 {
 		p.response.reset()
 	}
-	p.early = early{}
+	p.meet(p.pending.first())
 }
 
 // turn is called when the client gives a command.
-func (p *parser) turn(missed bool) {
+func (p *parser) turn(h *half, missed bool) {
 	adrift := p.adrift
 	if p.answered > 0 {
 		switch {
@@ -220,6 +215,8 @@ func (p *parser) turn(missed bool) {
 		p.asked, p.answered = 0, 0
 	}
 	switch {
+	case h.first <= p.gone: // its response may be one that another came behind before it
+		p.adrift, adrift = true, true
 	case missed:
 		// Commands are missing: whose the next responses are cannot be told, but that who waits
 		// for each has had all before.
@@ -233,8 +230,8 @@ func (p *parser) turn(missed bool) {
 	}
 }
 
-// useDatabase notes the database that a query chose.
-func (p *parser) useDatabase(text []byte) {
+// useDatabase notes the database that a query chose, of which the end may be missing.
+func (p *parser) useDatabase(text []byte, cut bool) {
 	if len(text) < 5 || text[0]|0x20 != 'u' || text[1]|0x20 != 's' || text[2]|0x20 != 'e' || text[3] != ' ' {
 		return
 	}
@@ -245,5 +242,7 @@ func (p *parser) useDatabase(text []byte) {
 	for len(name) > 0 && slices.Contains([]byte(" ;`\n"), name[len(name)-1]) {
 		name = name[:len(name)-1]
 	}
-	p.database = append(p.database[:0], name...)
+	if p.database = p.database[:0]; !cut {
+		p.database = append(p.database, name...)
+	}
 }

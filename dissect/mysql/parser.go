@@ -75,7 +75,8 @@ type parser struct {
 	database   []byte
 	copied     []byte // of the file
 	sent       uint64
-	early      early
+	early      []early
+	gone       int64 // when the last one began that was given up
 
 	begun    bool // there was a command
 	holed    bool // there was a hole
@@ -313,7 +314,9 @@ func (p *parser) gap(d flow.Dir, n int64, now int64) {
 		return
 	}
 	p.cutShort(d, h, now)
-	h.lose()
+	if h.lose(); d == 0 {
+		p.database = p.database[:0] // another one may have been chosen
+	}
 }
 
 // cutShort ends a packet whose rest is missing: a command is told if it is known which.

@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/cuttest"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // conversation has n batches of commands, each with a text and a response of its own, so that
@@ -185,7 +187,9 @@ func FuzzParser(f *testing.F) {
 		f.Add(b, uint8(0))
 		f.Add(b, uint8(7))
 	}
+	memory := memtest.New(cuttest.Memory)
 	f.Fuzz(func(t *testing.T, b []byte, chunk uint8) {
+		memory.Input()
 		var steps []step
 		for len(b) >= 3 {
 			d, gap, n := flow.Dir(b[0]&1), b[0]&2 != 0, int(b[1])|int(b[2])<<8
@@ -198,7 +202,7 @@ func FuzzParser(f *testing.F) {
 			steps = append(steps, step{d, string(b[:n]), -1})
 			b = b[n:]
 		}
-		k := &sink{t: t, limit: 1000 * int(chunk&1), each: func(c *dissect.Call) {
+		k := &sink{t: t, memory: memory, limit: 1000 * int(chunk&1), each: func(c *dissect.Call) {
 			for part := range 2 {
 				if body := c.Message.Body(part); body != nil && len(body.Data) > maxQuery {
 					t.Errorf("body of %d bytes", len(body.Data))

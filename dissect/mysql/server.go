@@ -38,11 +38,47 @@ func (r *response) reset() {
 	*r = response{message: message, rows: kept}
 }
 
+// maxEarly is how many responses wait for their commands at most.
+const maxEarly = 16
+
 // early is a response that was read before its command.
 type early struct {
 	began, ended int64
 	received     uint64
 	failed       bool
+	open         bool // the last packet of it was not one that ends it
+	code         uint16
+	message      []byte
+}
+
+// meet gives a command that waits alone the response that was read before it.
+func (p *parser) meet(o *operation) {
+	p.expire(o.first)
+	if len(p.early) == 0 || p.pending.n() > 1 || p.adrift {
+		return
+	}
+	e := &p.early[0]
+	o.began, o.ended, o.received, o.failed, o.cut = e.began, e.ended, e.received, e.failed, o.cut || e.open
+	p.response.code, p.response.message = e.code, append(p.response.message[:0], e.message...)
+	p.early = append(p.early[:0], p.early[1:]...)
+	switch text := p.pending.text(o); {
+	case o.failed:
+	case o.com == comInitDB:
+		p.database = append(p.database[:0], text...)
+	case o.com == comQuery:
+		p.useDatabase(text, o.cut || o.short)
+	}
+	p.pop(true)
+}
+
+// expire gives up the responses that began before a time: their commands were not seen.
+func (p *parser) expire(until int64) {
+	n := 0
+	for n < len(p.early) && p.early[n].began < until {
+		p.gone = p.early[n].began
+		n++
+	}
+	p.early = append(p.early[:0], p.early[n:]...)
 }
 
 // server takes a packet of the server.
@@ -59,7 +95,7 @@ func (p *parser) server(h *half, b []byte, now int64) {
 		}
 		fallthrough
 	case greeted:
-		if len(b) > 2 && b[0] == packetError && (h.seq == 0 || p.phase == greeted) {
+		if len(b) > 2 && b[0] == packetError && (h.seq == 0 || p.phase == greeted) && binary.LittleEndian.Uint16(b[1:]) != progressReport {
 			p.fail(b)
 			p.lone(h, now)
 		}
@@ -118,7 +154,8 @@ func (p *parser) seen(o *operation, h *half, now int64, size int) {
 
 // respond takes a packet of a response.
 func (p *parser) respond(h *half, b []byte, now int64) {
-	if h.missed {
+	missed := h.missed
+	if missed {
 		h.missed = false
 		p.catchUp(h)
 	}
@@ -133,7 +170,7 @@ func (p *parser) respond(h *half, b []byte, now int64) {
 	}
 	p.response.next = h.seq + 1
 	if p.pending.n() == 0 || p.pending.first().first > h.first {
-		p.unasked(h, b, now)
+		p.unasked(h, b, missed, now)
 		return
 	}
 	o := p.pending.first()
@@ -195,7 +232,7 @@ func (p *parser) firstPacket(o *operation, h *half, b []byte, now int64) {
 		switch {
 		case b[0] == packetOK, b[0] == packetEOF && h.length < 9:
 			if o.com == comQuery {
-				p.useDatabase(p.pending.text(o))
+				p.useDatabase(p.pending.text(o), o.cut || o.short)
 			}
 			p.result(b, now)
 		case b[0] == packetInfile && o.com == comQuery:
@@ -314,23 +351,37 @@ func (p *parser) fail(b []byte) {
 }
 
 // unasked takes a response that nothing waits for: its command may have been captured late.
-func (p *parser) unasked(h *half, b []byte, now int64) {
+func (p *parser) unasked(h *half, b []byte, missed bool, now int64) {
 	failed := len(b) > 2 && b[0] == packetError
 	switch {
-	case h.seq == 1 && p.good && !p.wrapping:
+	case h.seq == 1 && (missed || p.wrapping || len(p.early) == maxEarly):
+		p.gone, p.early = h.first, p.early[:0]
+		return
+	case h.seq == 1:
+		e := early{began: h.first, failed: failed, open: len(b) == 0 || b[0] != packetOK && !failed}
 		if failed {
 			p.fail(b)
+			e.code, e.message = p.response.code, append([]byte(nil), p.response.message...)
 		}
-		p.early = early{began: h.first, failed: failed}
+		p.early = append(p.early, e)
 	case h.seq == 0 && failed: // the server says why it ends the connection
 		p.fail(b)
 		p.lone(h, now)
 		return
-	case p.early.began == 0:
+	case len(p.early) == 0:
 		return
 	}
-	p.early.ended = now
-	p.early.received += uint64(headerSize + h.length)
+	e := &p.early[len(p.early)-1]
+	if h.seq > 1 && len(b) > 0 {
+		flags, _ := status(b)
+		e.open = !failed && (b[0] != packetEOF || h.length == maxPacket || flags&moreResults != 0)
+	}
+	if failed && h.seq > 1 { // of several results
+		p.fail(b)
+		e.failed, e.code, e.message = true, p.response.code, append([]byte(nil), p.response.message...)
+	}
+	e.ended = now
+	e.received += uint64(headerSize + h.length)
 }
 
 // catchUp gives up what was asked before, where its responses may have been lost.

@@ -11,18 +11,22 @@ import (
 // believed to wait for every answer.
 const patient = 3
 
+// maxEarly is how many answers wait for what they answer at most.
+const maxEarly = 16
+
 // early is an answer that was read before what it answers.
 type early struct {
-	began, ended int64
-	received     uint64
-	failed       bool
+	began, ended       int64 // 0: it goes on
+	received           uint64
+	failed, fatal      bool
+	tag, code, message []byte
 }
 
 // view is a string of the same bytes, for as long as they stay.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // turn is called when the client says something.
-func (p *parser) turn(missed bool) {
+func (p *parser) turn(h *half, missed bool) {
 	adrift := p.adrift
 	if p.answered > 0 {
 		switch {
@@ -40,6 +44,9 @@ func (p *parser) turn(missed bool) {
 		p.adrift = p.adrift || p.pending.n() > 0 || p.alone < patient
 		adrift, p.open = true, false
 	}
+	if h.first <= p.gone && !p.open { // its answer may be one that another came behind before it
+		p.adrift, adrift = true, true
+	}
 	if adrift {
 		for p.pending.n() > 0 && !p.open {
 			p.giveUp(true)
@@ -50,30 +57,37 @@ func (p *parser) turn(missed bool) {
 // bound keeps what waits within its limits.
 func (p *parser) bound() {
 	for p.pending.n() > 1 && (p.pending.n() > maxPending || p.pending.kept() > maxKept) {
-		p.giveUp(false)
+		p.giveUp(true)
 		p.adrift = true
 	}
-	if p.early.ended == 0 || p.open {
-		return
+	if p.pending.n() > 0 {
+		p.meet(p.pending.first())
 	}
-	if o := p.pending.first(); p.pending.n() == 1 && o.first <= p.early.began {
-		e := &p.early
-		o.began, o.ended, o.received, o.failed = e.began, e.ended, e.received, e.failed
-		*e = early{}
-		p.pop(true)
-	}
-	p.dropEarly()
 }
 
-// dropEarly gives up what nobody asked for. An error is told.
+// meet gives an operation that waits alone the answer that was read before it.
+func (p *parser) meet(o *operation) {
+	for len(p.early) > 0 && p.early[0].began < o.first {
+		p.dropEarly()
+	}
+	if len(p.early) == 0 || p.open || p.adrift || p.pending.n() > 1 || p.early[0].ended == 0 {
+		return
+	}
+	e := &p.early[0]
+	o.began, o.ended, o.received, o.failed = e.began, e.ended, e.received, e.failed
+	p.tag, p.code, p.message = append(p.tag[:0], e.tag...), append(p.code[:0], e.code...), append(p.message[:0], e.message...)
+	p.early = append(p.early[:0], p.early[1:]...)
+	p.pop(true)
+}
+
+// dropEarly gives up what nobody asked for. An error that ends the session is told.
 func (p *parser) dropEarly() {
-	if e := p.early; e.failed && p.fatal {
+	e := p.early[0]
+	p.early = append(p.early[:0], p.early[1:]...)
+	if p.gone = e.began; e.failed && e.fatal {
+		p.code, p.message = append(p.code[:0], e.code...), append(p.message[:0], e.message...)
 		p.lone("ERROR", nil, e.began, e.began, e.received, p.holed || !p.begun)
 	}
-	if p.early.began != 0 {
-		p.tag = p.tag[:0]
-	}
-	p.early = early{}
 }
 
 // back takes a message of the server.
@@ -88,7 +102,8 @@ func (p *parser) back(h *half, b []byte, now int64) {
 		}
 		return
 	}
-	if h.missed {
+	missed := h.missed
+	if missed {
 		h.missed = false
 		p.catchUp(h)
 	}
@@ -98,7 +113,7 @@ func (p *parser) back(h *half, b []byte, now int64) {
 	switch {
 	case p.adrift:
 	case p.pending.n() == 0 || p.pending.first().first > h.first:
-		p.unasked(h, b, now)
+		p.unasked(h, b, missed, now)
 	case h.kind == 'Z':
 		p.ready(h, now)
 	default:
@@ -108,26 +123,35 @@ func (p *parser) back(h *half, b []byte, now int64) {
 
 // unasked takes an answer that nothing waits for. If it is not an error of the server's own, the
 // question may have been captured late.
-func (p *parser) unasked(h *half, b []byte, now int64) {
-	e := &p.early
-	if h.kind != 'Z' && e.ended != 0 {
-		p.dropEarly()
-	}
-	switch h.kind {
-	case 'Z':
-		if e.began != 0 {
-			e.ended = now
+func (p *parser) unasked(h *half, b []byte, missed bool, now int64) {
+	if missed { // what the hole was in, or what waits behind it, cannot be told
+		for len(p.early) > 0 {
+			p.dropEarly()
 		}
+		p.gone = h.first
+		return
+	}
+	if n := len(p.early); n == 0 || p.early[n-1].ended != 0 {
+		if h.kind == 'Z' {
+			return
+		}
+		if n == maxEarly {
+			p.dropEarly()
+			p.gone = h.first
+		}
+		p.early = append(p.early, early{began: h.first})
+	}
+	e := &p.early[len(p.early)-1]
+	switch e.received += uint64(h.size); h.kind {
+	case 'Z':
+		e.ended = now
 	case 'C':
-		p.tag = append(p.tag[:0], cut0(b)...)
+		e.tag = append(e.tag[:0], cut0(b)...)
 	case 'E':
 		p.fail(b)
-		e.failed = true
+		e.failed, e.fatal = true, p.fatal
+		e.code, e.message = append([]byte(nil), p.code...), append([]byte(nil), p.message...)
 	}
-	if e.began == 0 && h.kind != 'Z' {
-		e.began = h.first
-	}
-	e.received += uint64(h.size)
 }
 
 // catchUp gives up what was asked before, where its answers may have been lost.

@@ -23,7 +23,7 @@ func (p *parser) front(h *half, b []byte, now int64) {
 		return
 	}
 	h.missed = false
-	p.turn(missed)
+	p.turn(h, missed)
 	var o *operation
 	switch h.kind {
 	case 0:
@@ -181,12 +181,16 @@ func (p *parser) startup(h *half, b []byte, now int64) {
 		p.giveUp(false)
 	case code>>16 == versionThree>>16:
 		p.user, p.database = p.user[:0], p.database[:0]
+		whole := false
 		for rest := b[4:]; ; {
 			key, value, ok := cstring(rest)
 			if !ok || len(key) == 0 {
+				whole = ok
 				break
 			}
-			value, rest, _ = cstring(value)
+			if value, rest, ok = cstring(value); !ok { // the end of it is missing
+				break
+			}
 			switch string(key) {
 			case "user":
 				p.user = append(p.user, value...)
@@ -194,7 +198,7 @@ func (p *parser) startup(h *half, b []byte, now int64) {
 				p.database = append(p.database, value...)
 			}
 		}
-		if len(p.database) == 0 {
+		if len(p.database) == 0 && whole {
 			p.database = append(p.database, p.user...)
 		}
 		o := p.begin(session, h)

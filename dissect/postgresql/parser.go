@@ -80,7 +80,8 @@ type parser struct {
 	torn     bool // bytes are missing of what answers the operations up to the next ReadyForQuery
 	asked    int  // batches that end with ReadyForQuery since the client took its turn
 	answered int
-	early    early
+	early    []early
+	gone     int64 // when the last one began that was given up
 
 	e exchange
 }
@@ -352,7 +353,9 @@ func (p *parser) Close(at dissect.Stamp) {
 		p.cutShort(flow.Dir(d), &p.half[d], at.Time)
 	}
 	p.flush()
-	p.dropEarly()
+	for len(p.early) > 0 {
+		p.dropEarly()
+	}
 	p.closed = true
 }
 

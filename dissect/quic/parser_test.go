@@ -13,6 +13,7 @@ import (
 	"github.com/sshark/sshark/dissect/cuttest"
 	"github.com/sshark/sshark/dissect/dissecttest"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // TestKeys has the examples of RFC 9001, A.1, and RFC 9369, A.1.
@@ -369,7 +370,10 @@ func FuzzParser(f *testing.F) {
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte(crypto(0, hello("a.example"))), []byte(crypto(0, reply)))
 	f.Add([]byte(crypto(3, "abc")+ack+crypto(0, "abc")), []byte(closing(0x128)))
+	memory := memtest.New(cuttest.Memory)
 	f.Fuzz(func(t *testing.T, ask, answer []byte) {
+		memory.Input()
+		defer memory.Check(t)
 		a, b := pair(version1, "first id")
 		k := &sink{t: t, each: func(c *dissect.Call) {
 			c.Message.AppendFields(nil)

@@ -90,6 +90,8 @@ func lookReply(b []byte) guess {
 		return other
 	case b[0] == '+' && bytes.HasPrefix(b, []byte("+OK")) && end != len("+OK\r\n"):
 		return other // POP3 goes on here
+	case b[0] == '+' && b[1] == ' ':
+		return other // POP3 and IMAP ask for more
 	case b[0] == '-' && (len(b) < 3 || !upper(b[1]) || !upper(b[2])):
 		return other
 	}
@@ -161,9 +163,26 @@ func first(b []byte) (name []byte, v verdict) {
 	return b[:n], done
 }
 
-// lookLine wants an inline command that is known.
+// shared says whether a line begins with a command that POP3 has too.
+func shared(b []byte) bool {
+	for _, name := range [...]string{"AUTH", "QUIT"} {
+		if len(b) > len(name) && b[len(name)] <= ' ' && bytes.EqualFold(b[:len(name)], []byte(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// lookLine wants an inline command that is known. AUTH and QUIT are POP3's too, where they are
+// answered in the same way: what follows them decides.
 func lookLine(b []byte) guess {
 	end := bytes.IndexByte(b, '\n')
+	if shared(b) && end >= 0 && printable(b[:end]) {
+		if rest := b[end+1:]; len(rest) > 0 && upper(rest[0]&^0x20) {
+			return lookLine(rest)
+		}
+		return lineBegun
+	}
 	word := b[:min(len(b), maxName+1)]
 	if end >= 0 && end < len(word) {
 		word = b[:end]

@@ -44,7 +44,10 @@ func TestDetect(t *testing.T) {
 		{"NATS", "PING\r\n", "PONG\r\n", false, no, false},
 		{"NATS from its start", "CONNECT {}\r\n", "INFO {}\r\n", false, no, false},
 		{"POP3", "QUIT\r\n", "+OK ready\r\n", true, no, false},
-		{"POP3 refuses", "AUTH\r\n", "-ERR no\r\n", true, yes, false}, // cannot be told apart
+		{"POP3 quits", "QUIT\r\n", "+OK\r\n", true, unsure, false},
+		{"POP3 refuses", "AUTH\r\n", "-ERR no\r\n", true, unsure, false},
+		{"POP3 asks for more", "AUTH PLAIN\r\n", "+ \r\n", false, no, false},
+		{"line behind AUTH", "AUTH x\r\nGET k\r\n", "+OK\r\n", false, yes, false},
 		{"IMAP", "a1 LOGIN x y\r\n", "* OK ready\r\n", false, no, false},
 		{"SMTP", "AUTH LOGIN\r\n", "220 mail\r\n", false, no, false},
 		{"FTP", "TYPE I\r\n", "200 ok\r\n", false, no, false},

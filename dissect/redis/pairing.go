@@ -55,6 +55,12 @@ func (p *parser) command(h *half, raw []byte, now int64) {
 		p.asked, p.answered = 0, 0
 	}
 	p.asked++
+	if r.first < p.gone { // its reply may be the one that waited for it too long
+		for p.pending.n() > 0 {
+			p.giveUp(true)
+		}
+		p.adrift = true
+	}
 	if h.missed {
 		// Questions are missing: whose the next replies are cannot be told, but that who asks
 		// one thing at a time has had all before.
@@ -95,7 +101,7 @@ func (p *parser) command(h *half, raw []byte, now int64) {
 	}
 	p.pending.add(r, raw)
 	for p.pending.n() > 1 && (p.pending.n() > maxPending || p.pending.kept() > maxKept) {
-		p.giveUp(false)
+		p.giveUp(true)
 		p.adrift = true
 	}
 	p.meet(&r)
@@ -152,6 +158,7 @@ func (p *parser) meet(r *request) {
 func (p *parser) release(until int64) {
 	n := 0
 	for n < len(p.held) && p.held[n].first <= until {
+		p.gone = max(p.gone, p.held[n].first)
 		n++
 	}
 	p.held = append(p.held[:0], p.held[n:]...)
@@ -170,7 +177,8 @@ func (p *parser) reply(h *half, raw []byte, now int64) {
 		return
 	}
 	p.answered++
-	if h.missed {
+	missed := h.missed
+	if missed {
 		h.missed = false
 		if p.catchUp(&a); p.adrift {
 			return
@@ -185,7 +193,9 @@ func (p *parser) reply(h *half, raw []byte, now int64) {
 		}
 		return
 	}
-	if p.pending.n() == 0 && len(p.held) < maxHeld && p.good {
+	if p.pending.n() == 0 && (missed || len(p.held) == maxHeld) {
+		p.gone = a.first
+	} else if p.pending.n() == 0 {
 		a.raw = append([]byte(nil), a.raw...)
 		p.held = append(p.held, held{a})
 	}

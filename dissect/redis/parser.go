@@ -48,6 +48,7 @@ type parser struct {
 
 	pending pending
 	held    []held // replies without a command
+	gone    int64  // when the last of those began that were given up
 	e       exchange
 
 	begun      bool // there was a command

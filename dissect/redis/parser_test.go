@@ -188,7 +188,7 @@ func TestLimits(t *testing.T) {
 	for range maxPending + 5 {
 		p.Data(0, one, at)
 	}
-	if len(k.calls) != 5 || k.calls[0] != "GET k" {
+	if len(k.calls) != 5 || k.calls[0] != "~GET k" {
 		t.Errorf("%d calls", len(k.calls))
 	}
 	k = &sink{limit: 1 << 20}

@@ -106,6 +106,7 @@ func (p *parser) message(m *message) {
 		if w = &p.others; w.Len() == 0 {
 			w = &p.invites
 		}
+		w.Oldest().Value.resp.cut = true // it may come yet
 		p.giveUp(w, w.Oldest())
 	}
 }

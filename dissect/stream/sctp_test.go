@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // told is a receiver that notes messages and gaps.
@@ -153,7 +154,10 @@ func TestSCTPBounded(t *testing.T) {
 func FuzzSCTP(f *testing.F) {
 	f.Add(slices.Concat(data("B", 1, 0, 0, "a"), data("E", 2, 0, 0, "b")), data("BE", 1, 0, 0, "c"))
 	f.Add(slices.Concat(idata("B", 1, 0, 0, 46, "a"), idata("E", 2, 0, 0, 1, "b")), sctpChunk(chunkInit, 0, make([]byte, 16)))
+	memory := memtest.New(16 << 20)
 	f.Fuzz(func(t *testing.T, a, b []byte) {
+		memory.Input()
+		defer memory.Check(t)
 		k := &told{}
 		var s SCTP
 		s.Packet(0, a, 1, k)

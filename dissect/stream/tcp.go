@@ -87,8 +87,10 @@ type half struct {
 	fin     uint32 // sequence number of the FIN
 	hasFIN  bool
 	acked   uint32 // highest acknowledgment by the other side
+	first   uint32 // the first one that was seen
 	hasAck  bool
-	waiting int // bytes in early
+	opened  bool // its SYN was seen
+	waiting int  // bytes in early
 	early   []chunk
 }
 
@@ -114,6 +116,7 @@ func (t *TCP) Segment(h *flow.Header, d flow.Dir, payload []byte, missing uint32
 	seq := h.Seq
 	if h.Flags&flow.SYN != 0 {
 		seq++
+		s.opened = true
 		if !s.known {
 			s.next, s.known = seq, true
 			if len(s.early) > 0 {
@@ -122,6 +125,9 @@ func (t *TCP) Segment(h *flow.Header, d flow.Dir, payload []byte, missing uint32
 		}
 	}
 	if h.Flags&flow.ACK != 0 && h.Flags&flow.RST == 0 {
+		if !o.hasAck {
+			o.first = h.Ack
+		}
 		if !o.hasAck || before(o.acked, h.Ack) {
 			o.acked, o.hasAck = h.Ack, true
 		}
@@ -160,11 +166,17 @@ func (t *TCP) data(d flow.Dir, c chunk, r Receiver) {
 	}
 }
 
-// begin settles where a stream starts whose SYN was not seen: at the earliest byte held.
+// begin settles where a stream starts whose SYN was not seen: at the earliest byte held. But of
+// a connection that the other side was seen to open all bytes should be there behind those that
+// it acknowledged first.
 func (t *TCP) begin(d flow.Dir) {
 	s := &t.half[d]
-	if !s.known && len(s.early) > 0 {
-		s.next, s.known = s.early[0].seq, true
+	if s.known || len(s.early) == 0 {
+		return
+	}
+	s.next, s.known = s.early[0].seq, true
+	if missing := s.next - s.first; s.hasAck && t.half[d.Other()].opened && missing < 1<<30 {
+		s.next = s.first
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // record writes down what a connection tells: bytes as they are, gaps as <n>.
@@ -164,7 +165,10 @@ func TestBounds(t *testing.T) {
 
 func FuzzSegments(f *testing.F) {
 	f.Add([]byte("\x00\x01\x02abc\x10\x05\x01defgh"))
+	memory := memtest.New(16 << 20)
 	f.Fuzz(func(t *testing.T, in []byte) {
+		memory.Input()
+		defer memory.Check(t)
 		pool := NewPool(1<<16, 1<<14)
 		var tcp TCP
 		tcp.Init(pool)
@@ -204,3 +208,40 @@ type discard struct{}
 
 func (discard) Data(flow.Dir, []byte, int64) {}
 func (discard) Gap(flow.Dir, int64, int64)   {}
+
+// TestOpeningLost: the other side's SYN and its first acknowledgment tell where a stream began.
+func TestOpeningLost(t *testing.T) {
+	for name, c := range map[string]struct {
+		syn  bool
+		ack  uint32
+		seq  uint32
+		want string
+	}{
+		"nothing is lost":       {true, 5001, 5001, "1:x"},
+		"the first bytes are":   {true, 5001, 5011, "1:-10 1:x"},
+		"from the middle":       {false, 5001, 5011, "1:x"},
+		"acknowledged later on": {true, 5021, 5011, "1:x 1:-9"},
+	} {
+		var tcp TCP
+		tcp.Init(NewPool(1<<20, 1<<20))
+		var told listed
+		if c.syn {
+			h := seg(100, flow.SYN, 0)
+			tcp.Segment(&h, 0, nil, 0, 1, &told)
+		}
+		h := seg(101, flow.ACK, c.ack)
+		tcp.Segment(&h, 0, nil, 0, 2, &told)
+		h = seg(c.seq, flow.ACK, 101)
+		tcp.Segment(&h, 1, []byte("x"), 0, 3, &told)
+		tcp.Close(4, &told)
+		if got := strings.Join(told, " "); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+// listed notes what is told.
+type listed []string
+
+func (l *listed) Data(d flow.Dir, b []byte, _ int64) { *l = append(*l, fmt.Sprintf("%d:%s", d, b)) }
+func (l *listed) Gap(d flow.Dir, n int64, _ int64)   { *l = append(*l, fmt.Sprintf("%d:-%d", d, n)) }

@@ -23,6 +23,7 @@ import (
 	"github.com/sshark/sshark/dissect/cuttest"
 	"github.com/sshark/sshark/dissect/keylog"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // conversation is a connection of Go's own TLS: what went over the wire, what was said, and the
@@ -453,7 +454,10 @@ func FuzzDecrypt(f *testing.F) {
 	}
 	f.Add(uint8(0), uint16(3), uint16(7), uint8(1), []byte("\x17\x03\x03\x00\x40"))
 	f.Add(uint8(1), uint16(5), uint16(0), uint8(0), []byte{})
+	memory := memtest.New(cuttest.Memory)
 	f.Fuzz(func(t *testing.T, which uint8, step, at uint16, flip uint8, insert []byte) {
+		memory.Input()
+		defer memory.Check(t)
 		c := list[int(which)%len(list)]
 		steps := append([]cuttest.Step{}, c.steps...)
 		s := &steps[int(step)%len(steps)]

@@ -56,14 +56,19 @@ type asking struct {
 }
 
 // readClientHello reads a message from its header on. ok is false if it cannot be one, or if
-// of a cut one less is there than its cipher suites.
+// of a cut one less is there than its version.
 func readClientHello(m []byte) (a asking, ok bool) {
 	r := reader{b: m}
 	r.skip(helloHeader)
 	a = asking{version: r.u16(), suite: 2, cut: len(m) < helloHeader || len(m) < messageSize(m)}
+	known := !r.bad
 	r.skip(32)
 	session := r.block(1)
 	a.suites = r.block(2)
+	if a.cut && known && r.bad { // before the end of its cipher suites, which are not known then
+		a.suites = nil
+		return a, a.version>>8 == 3
+	}
 	if r.bad || len(session) > 32 || len(a.suites)%2 != 0 || a.version>>8 != 3 {
 		return a, false
 	}

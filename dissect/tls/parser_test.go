@@ -67,7 +67,11 @@ func TestHandshakes(t *testing.T) {
 			Want: []string{"~ClientHello a.example -> TLS 1.3"}},
 		{Name: "lost-name", Steps: steps{client(rec(22, hello("a.example"))[:60]), cuttest.Missing(0, 0), server(rec(22, answer13) + data)},
 			Want: []string{"~ClientHello -> TLS 1.3"}},
-		{Name: "lost-suites", Steps: steps{client(rec(22, hello("a.example"))[:45]), cuttest.Missing(0, 0), server(rec(22, answer13) + data)}},
+		{Name: "lost-suites", Steps: steps{client(rec(22, hello("a.example"))[:45]), cuttest.Missing(0, 0), server(rec(22, answer13) + data)},
+			Want: []string{"~ClientHello -> TLS 1.3"}},
+		{Name: "lost-random", Steps: steps{client(rec(22, hello("a.example"))[:15]), cuttest.Missing(0, 0), server(rec(22, answer13) + data)},
+			Want: []string{"~ClientHello -> TLS 1.3"}},
+		{Name: "lost-version", Steps: steps{client(rec(22, hello("a.example"))[:10]), cuttest.Missing(0, 0), server(rec(22, answer13) + data)}},
 		{Name: "ends-early", Steps: steps{client(rec(22, hello("a.example"))), server(rec(22, answer12))}, Want: []string{"~ClientHello a.example -> TLS 1.2"}},
 	})
 }

@@ -14,7 +14,7 @@
 //
 // Messages may be split over records and records over segments in any way, and a record may
 // hold many messages. Where bytes are missing, reading that side ends: record boundaries are
-// not looked for again. A ClientHello that was cut behind its cipher suites is told, marked
+// not looked for again. A ClientHello that was cut behind its version is told, marked
 // incomplete, without fingerprints. A ServerHello without a ClientHello is not told. A
 // connection that is joined in its middle is known by its records, and has no calls.
 //

@@ -53,6 +53,7 @@ type Queue struct {
 	head int
 	mem  []byte
 	held []Message
+	gone int64 // when the last of those began that were given up
 
 	alone    int  // requests in a row that were answered before the next one
 	asked    int  // requests since the client took its turn
@@ -95,6 +96,10 @@ func (q *Queue) Ask(t Teller, m *Message, missed bool) {
 	if !m.Quiet {
 		q.asked++
 	}
+	if m.First < q.gone { // its reply may be the one that waited for it too long
+		q.giveUp(t, q.Len(), true)
+		q.adrift = true
+	}
 	if missed {
 		// Whose the next replies are cannot be told, but that who asks one thing at a time
 		// has had all before.
@@ -114,7 +119,7 @@ func (q *Queue) Ask(t Teller, m *Message, missed bool) {
 func (q *Queue) Name(t Teller, m *Message) {
 	q.add(m)
 	for n := q.Len(); n > 1 && (n > maxPending || q.kept() > maxKept); n = q.Len() {
-		q.giveUp(t, 1, false)
+		q.giveUp(t, 1, true)
 		q.adrift = true
 	}
 	q.meet(t, m.First)
@@ -186,6 +191,7 @@ func (q *Queue) release(t Teller, until int64) {
 		if q.Lone {
 			t.Tell(nil, &q.held[n])
 		}
+		q.gone = max(q.gone, q.held[n].First)
 		n++
 	}
 	q.held = append(q.held[:0], q.held[n:]...)
@@ -207,7 +213,11 @@ func (q *Queue) Answer(t Teller, m *Message, missed bool) {
 		}
 		q.giveUp(t, q.Len(), true)
 		q.adrift = true
-	case q.Len() == 0 && len(q.held) < maxHeld:
+	case q.Len() == 0 && (missed || len(q.held) == maxHeld):
+		if q.gone = m.First; q.Lone {
+			t.Tell(nil, m)
+		}
+	case q.Len() == 0:
 		own := *m
 		own.Data = append([]byte(nil), m.Data...)
 		q.held = append(q.held, own)

@@ -13,15 +13,18 @@ import (
 	"testing"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/cuttest"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // sink notes what a parser hands out.
 type sink struct {
-	t     testing.TB
-	limit int
-	calls []string
-	each  func(c *dissect.Call)
+	t      testing.TB
+	limit  int
+	calls  []string
+	each   func(c *dissect.Call)
+	memory *memtest.Gauge // of a fuzzer, nil: nothing is watched
 }
 
 func (s *sink) Call(c *dissect.Call) {
@@ -135,6 +138,10 @@ func run(k *sink, steps []step, chunk int) error {
 				return err
 			}
 			clear(piece) // it was borrowed
+			if k.memory != nil {
+				k.memory.Check(k.t)
+				k.calls = nil
+			}
 			b = b[n:]
 		}
 	}
@@ -327,7 +334,23 @@ func FuzzParser(f *testing.F) {
 		}
 		f.Add(b, uint8(0))
 	}
+	for _, steps := range cuttest.Streams(f, "testdata/coder.pcap") {
+		var b []byte
+		var upgraded [2]bool
+		for _, st := range steps {
+			data := st.Data
+			if !upgraded[st.Dir] { // the beginning is HTTP
+				_, data, upgraded[st.Dir] = bytes.Cut(data, []byte("\r\n\r\n"))
+			}
+			if len(data) > 0 && len(data) < 1<<16 {
+				b = append(append(b, byte(st.Dir), byte(len(data)), byte(len(data)>>8)), data...)
+			}
+		}
+		f.Add(b, uint8(0))
+	}
+	memory := memtest.New(cuttest.Memory)
 	f.Fuzz(func(t *testing.T, b []byte, chunk uint8) {
+		memory.Input()
 		var steps []step
 		for len(b) >= 3 {
 			d, gap, n := flow.Dir(b[0]&1), b[0]&2 != 0, int(b[1])|int(b[2])<<8
@@ -340,7 +363,7 @@ func FuzzParser(f *testing.F) {
 			steps = append(steps, step{d, string(b[:n]), -1})
 			b = b[n:]
 		}
-		k := &sink{t: t, limit: 1000, each: func(c *dissect.Call) {
+		k := &sink{t: t, memory: memory, limit: 1000, each: func(c *dissect.Call) {
 			if body := c.Message.Body(0); body != nil && len(body.Data) > 1000 {
 				t.Errorf("body of %d bytes", len(body.Data))
 			}

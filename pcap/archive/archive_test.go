@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/memtest"
 	"github.com/sshark/sshark/pcap/pcapng"
 )
 
@@ -170,23 +171,27 @@ func TestBomb(t *testing.T) {
 	}
 }
 
-// Whatever comes in: no panic, and nothing is written but in the folder.
+// Whatever comes in: no panic, and nothing is written but in the folder, and
+// less than 64 MiB are held.
 func FuzzUnpack(f *testing.F) {
 	c := capture(f)
 	whole := packed(f, file{name: "node-a/1.pcap", body: c}, file{name: "../" + HistoryName, body: "{}"}, file{name: "x", kind: tar.TypeLink, link: "/etc/passwd"})
 	f.Add(whole)
 	f.Add(gz(f, whole))
+	memory := memtest.New(64 << 20)
 	f.Fuzz(func(t *testing.T, in []byte) {
+		memory.Input()
 		parent := t.TempDir()
 		dir := filepath.Join(parent, "in")
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		Is(bytes.NewReader(in))
-		got, err := Unpack(bytes.NewReader(in), dir)
+		got, err := Unpack(memory.Reader(t, bytes.NewReader(in)), dir)
 		if (got == nil) == (err == nil) {
 			t.Fatalf("%v and %v", got, err)
 		}
+		memory.Check(t)
 		if left, _ := os.ReadDir(parent); len(left) != 1 {
 			t.Fatalf("%v", left)
 		}

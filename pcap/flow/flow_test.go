@@ -68,6 +68,7 @@ type parseCase struct {
 func parseCases() []parseCase {
 	inner4 := ip4(TCP, c4, s4, get)
 	inner6 := ip6(6, c6, s6, get)
+	snap4 := cat([]byte{0xaa, 0xaa, 3, 0, 0, 0}, u16(etIPv4))
 	outer := func(proto Proto, b []byte) []byte { return eth(etIPv4, ip4(proto, "192.0.2.1", "192.0.2.2", b)) }
 	const web4, web6 = "10.0.0.1:4000 > 10.0.0.2:80 tcp GET /", "[fd00::1]:4000 > [fd00::2]:80 tcp GET /"
 	gtp := func(flags byte, rest ...byte) []byte {
@@ -86,6 +87,23 @@ func parseCases() []parseCase {
 		{"sll2", 276, cat(u16(etIPv6), make([]byte, 18), inner6), web6},
 		{"ppp", 9, cat(u16(0x21), inner4), web4},
 		{"ppp, HDLC", 9, cat([]byte{0xff, 3}, u16(0x57), inner6), web6},
+		{"ppp, protocol in a byte", 9, cat([]byte{0x21}, inner4), web4},
+		{"ppp, HDLC, protocol in a byte", 9, cat([]byte{0xff, 3, 0x57}, inner6), web6},
+		{"ppp over a serial line", 50, cat([]byte{0xff, 3}, u16(0x21), inner4), web4},
+		{"Cisco's HDLC", 50, cat([]byte{0x0f, 0}, u16(etIPv4), inner4), web4},
+		{"Cisco's HDLC, own number", 104, cat([]byte{0x8f, 0}, u16(etIPv6), inner6), web6},
+		{"802.11", 105, cat([]byte{0x08, 1}, make([]byte, 22), snap4, inner4), web4},
+		{"802.11 with QoS, HT control and four addresses", 105, cat([]byte{0x88, 0x83}, make([]byte, 34), snap4, inner4), web4},
+		{"802.11, encrypted", 105, cat([]byte{0x08, 0x41}, make([]byte, 22), snap4, inner4), "none"},
+		{"802.11, a beacon", 105, cat([]byte{0x80, 0}, make([]byte, 22), snap4, inner4), "none"},
+		{"radiotap", 127, cat([]byte{0, 0, 9, 0, 0, 0, 0, 0, 0}, []byte{0x88, 1}, make([]byte, 24), snap4, inner4), web4},
+		{"radiotap, cut", 127, []byte{0, 0, 9}, "none"},
+		{"LLC and SNAP", 1, eth(uint16(8+len(inner4)), cat(snap4, inner4)), web4},
+		{"LLC of something else", 1, eth(38, cat([]byte{0x42, 0x42, 3}, make([]byte, 35))), "none"},
+		{"authentication header", 1, outer(nhAuth, cat([]byte{byte(protoIPIP), 4}, make([]byte, 22), inner4)), web4},
+		{"authentication header, cut", 1, outer(nhAuth, []byte{byte(protoIPIP), 4, 0, 0}), "192.0.2.1:0 > 192.0.2.2:0 ip-51 \x04\x04\x00\x00"},
+		{"Teredo", 1, outer(UDP, udp(5000, portTeredo, inner6)), web6},
+		{"Teredo with authentication and origin", 1, outer(UDP, udp(portTeredo, 5000, cat([]byte{0, 1, 0, 0}, make([]byte, 9), make([]byte, 8), inner6))), web6},
 		{"VLAN", 1, eth(etVLAN, cat(u16(7, etIPv4), inner4)), web4},
 		{"QinQ v6", 1, eth(etQinQ, cat(u16(7, etVLAN, 8, etIPv6), inner6)), web6},
 		{"MPLS", 1, eth(etMPLS, cat([]byte{0, 1, 0, 9, 0, 2, 1, 9}, inner4)), web4},

@@ -3,7 +3,7 @@
 // A Header is filled by Parse from one packet. Its Key is free of direction: the lower
 // endpoint is A, so both directions of a conversation have one key; Header.Dir tells which
 // way this packet went. Tunnels (VLAN, QinQ, MPLS, PPPoE, GRE, ERSPAN, VXLAN, GENEVE, GTP-U,
-// IP in IP) are taken off: the key is that of the innermost IP header that could be read.
+// Teredo, IP in IP) are taken off: the key is that of the innermost IP header that could be read.
 // IP fragments keep their key without ports; Header.Fragment describes them.
 package flow
 

@@ -97,6 +97,9 @@ func between(b []byte, off int, et uint16) (int, uint16, bool) {
 			return off + 14, binary.BigEndian.Uint16(b[off+12:]), true
 		}
 	}
+	if et > 0 && et <= maxLength {
+		return llc(b, off)
+	}
 	return off, et, false
 }
 
@@ -121,7 +124,13 @@ func (h *Header) ipv4(b []byte, off int) bool {
 	if h.Fragments {
 		h.Fragment = Fragment{uint32(binary.BigEndian.Uint16(ip[4:])), uint32(frag&0x1fff) * 8, frag&0x2000 != 0}
 	}
-	h.Key = Key{Proto: Proto(ip[9])}
+	next := ip[9]
+	if t := h.Transport; next == nhAuth && !h.Fragments && len(b) >= t+8 { // RFC 4302
+		if n := t + int(b[t+1])*4 + 8; n <= h.End {
+			next, h.Transport = b[t], n
+		}
+	}
+	h.Key = Key{Proto: Proto(next)}
 	h.Key.A[10], h.Key.A[11], h.Key.B[10], h.Key.B[11] = 0xff, 0xff, 0xff, 0xff
 	copy(h.Key.A[12:], ip[12:16])
 	copy(h.Key.B[12:], ip[16:20])

@@ -6,8 +6,10 @@ import (
 	"github.com/sshark/sshark/pcap"
 )
 
-// EtherTypes (IEEE 802 numbers at IANA).
+// EtherTypes (IEEE 802 numbers at IANA). Up to 1500 they are a length, and an LLC header follows.
 const (
+	etLLC        = 1
+	maxLength    = 1500
 	etIPv4       = 0x0800
 	etTransEther = 0x6558
 	etVLAN       = 0x8100
@@ -24,6 +26,7 @@ const (
 // UDP ports of tunnels, each with a header that must look right as well.
 const (
 	portGTPU   = 2152
+	portTeredo = 3544
 	portVXLAN  = 4789
 	portGENEVE = 6081
 )
@@ -59,16 +62,70 @@ func linkLayer(link pcap.LinkType, b []byte) (off int, et uint16, ok bool) {
 			return 0, 0, false
 		}
 		return 20, be.Uint16(b), true
-	case pcap.LinkPPP:
-		if len(b) >= 4 && b[0] == 0xff && b[1] == 0x03 { // HDLC-like framing (RFC 1662)
-			return 4, pppType(be.Uint16(b[2:])), true
-		}
-		if len(b) < 2 {
+	case pcap.LinkCisco:
+		return 4, cisco(b), len(b) > 4
+	case pcap.LinkWireless:
+		return wireless(b, 0)
+	case pcap.LinkRadiotap:
+		if len(b) < 4 {
 			return 0, 0, false
 		}
-		return 2, pppType(be.Uint16(b)), true
+		return wireless(b, int(binary.LittleEndian.Uint16(b[2:])))
+	case pcap.LinkPPP, pcap.LinkPPPHDLC:
+		if et := cisco(b); link == pcap.LinkPPPHDLC && et != 0 {
+			return 4, et, true
+		}
+		if len(b) >= 2 && b[0] == 0xff && b[1] == 0x03 { // HDLC-like framing (RFC 1662)
+			off = 2
+		}
+		if len(b) > off && b[off]&1 != 0 { // the protocol in one byte (RFC 1661, 6.5)
+			return off + 1, pppType(uint16(b[off])), true
+		}
+		if len(b) < off+2 {
+			return 0, 0, false
+		}
+		return off + 2, pppType(be.Uint16(b[off:])), true
 	}
 	return 0, 0, false
+}
+
+// cisco is the EtherType behind the two bytes that frames of Cisco's HDLC begin with, 0: it is
+// none.
+func cisco(b []byte) uint16 {
+	if len(b) < 4 || b[0]&0x7f != 0x0f || b[1] != 0 {
+		return 0
+	}
+	return binary.BigEndian.Uint16(b[2:])
+}
+
+// wireless finds what a data frame holds (IEEE 802.11, 9.2 and 9.3.2), if it is not encrypted.
+func wireless(b []byte, off int) (int, uint16, bool) {
+	const (
+		data, qos, null              = 2, 8, 4
+		toDS, fromDS, protected, htc = 0x01, 0x02, 0x40, 0x80
+	)
+	if len(b) < off+24 || b[off]>>2&3 != data || b[off]>>4&null != 0 || b[off+1]&protected != 0 {
+		return 0, 0, false
+	}
+	n := 24
+	if b[off+1]&(toDS|fromDS) == toDS|fromDS {
+		n += 6 // a fourth address
+	}
+	if b[off]>>4&qos != 0 {
+		n += 2
+		if b[off+1]&htc != 0 {
+			n += 4
+		}
+	}
+	return off + n, etLLC, true
+}
+
+// llc takes the header off that stands in place of an EtherType (IEEE 802.2 with SNAP: RFC 1042).
+func llc(b []byte, off int) (int, uint16, bool) {
+	if len(b) < off+8 || string(b[off:off+6]) != "\xaa\xaa\x03\x00\x00\x00" {
+		return off, 0, false
+	}
+	return off + 8, binary.BigEndian.Uint16(b[off+6:]), true
 }
 
 // ipVersion is the EtherType that the first nibble stands for.
@@ -188,7 +245,19 @@ func gre(b []byte, off int) (int, uint16, bool) {
 	return off, et, len(b) > off
 }
 
-// udpTunnel recognises VXLAN (RFC 7348), GENEVE (RFC 8926) and GTP-U (3GPP TS 29.281).
+// teredo takes off what may stand before the IPv6 packet (RFC 4380, 5.1.1).
+func teredo(b []byte, off int) (int, uint16, bool) {
+	if b[off] == 0 && b[off+1] == 1 { // authentication
+		off += 13 + int(b[off+2]) + int(b[off+3])
+	}
+	if len(b) > off+8 && b[off] == 0 && b[off+1] == 0 { // origin
+		off += 8
+	}
+	et := ipVersion(b, off)
+	return off, et, et == etIPv6
+}
+
+// udpTunnel recognises Teredo (RFC 4380), VXLAN (RFC 7348), GENEVE (RFC 8926) and GTP-U (3GPP TS 29.281).
 func udpTunnel(b []byte, udp int, dport, sport uint16) (int, uint16, bool) {
 	p := udp + 8
 	switch {
@@ -204,6 +273,8 @@ func udpTunnel(b []byte, udp int, dport, sport uint16) (int, uint16, bool) {
 			return 0, 0, false
 		}
 		return p + 8 + n, et, et == etTransEther || et == etIPv4 || et == etIPv6
+	case dport == portTeredo || sport == portTeredo:
+		return teredo(b, p)
 	case dport == portGTPU || sport == portGTPU:
 		if b[p]>>5 != 1 || b[p]&0x10 == 0 || b[p+1] != 0xff { // version 1, protocol GTP, G-PDU
 			return 0, 0, false

@@ -339,6 +339,9 @@ func (r *Reader) names(b []byte) {
 		for _, s := range bytes.Split(bytes.TrimRight(v[size:], "\x00"), []byte{0}) {
 			name.Names = append(name.Names, text(s))
 		}
+		if n := len(name.Names); n > 2 && name.Names[n-1] == name.Names[0] {
+			name.Names = name.Names[:n-1] // AppendNames says it twice
+		}
 		r.opt.OnName(name)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // Compressed files that are cut or damaged: what can be read is, and the end is typed.
@@ -120,18 +121,16 @@ func TestMemory(t *testing.T) {
 		"a packet beyond the bound":  {head: AppendPacket(append(bytes.Clone(header), AppendInterface(nil, &pcap.Interface{})...), 0, &pcap.Packet{Data: make([]byte, MaxBlock), Length: MaxBlock})},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGauge()
+			memory := memtest.New(maxMemory)
 			r, err := NewReader(io.LimitReader(in, 200<<20), ReaderOptions{OnName: func(pcap.Name) {}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			var p pcap.Packet
-			for n := 0; r.Next(&p) == nil; n++ {
-				if n%512 == 0 {
-					g.check(t)
-				}
+			for r.Next(&p) == nil {
+				memory.Check(t)
 			}
-			g.check(t)
+			memory.Check(t)
 			runtime.KeepAlive(r)
 		})
 	}

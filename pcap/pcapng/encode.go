@@ -185,11 +185,15 @@ func AppendNames(dst []byte, names ...pcap.Name) []byte {
 		dst = binary.LittleEndian.AppendUint16(dst, kind)
 		dst = append(dst, 0, 0)
 		dst = append(dst, addr.AsSlice()...)
+		shown := name.Names[0]
 		for _, s := range name.Names {
-			if len(dst)-record+len(s) > maxText {
+			if len(dst)-record+len(s)+len(shown)+1 > maxText {
 				break
 			}
 			dst = append(append(dst, s...), 0)
+		}
+		if len(name.Names) > 1 && len(dst)-record+len(shown) <= maxText {
+			dst = append(append(dst, shown...), 0) // Wireshark shows the last one, others the first
 		}
 		n := len(dst) - record - 4
 		binary.LittleEndian.PutUint16(dst[record+2:], uint16(n))

@@ -12,45 +12,11 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // maxMemory is what a reader may hold, whatever it reads.
 const maxMemory = 64 << 20
-
-// gauge watches how much memory is in use while an input is read.
-type gauge struct {
-	before runtime.MemStats
-	n      int
-}
-
-func newGauge() *gauge {
-	g := &gauge{}
-	runtime.ReadMemStats(&g.before)
-	return g
-}
-
-// check fails if more is in use than may be. Only where so much was allocated at all it has to
-// find out what is still held.
-func (g *gauge) check(t *testing.T) {
-	t.Helper()
-	var now runtime.MemStats
-	runtime.ReadMemStats(&now)
-	if now.TotalAlloc-g.before.TotalAlloc < maxMemory {
-		return
-	}
-	runtime.GC()
-	runtime.ReadMemStats(&now)
-	if now.HeapAlloc > maxMemory+g.before.HeapAlloc {
-		t.Fatalf("%d MiB are held", (now.HeapAlloc-g.before.HeapAlloc)>>20)
-	}
-}
-
-// packet checks from time to time.
-func (g *gauge) packet(t *testing.T) {
-	if g.n++; g.n%4096 == 0 {
-		g.check(t)
-	}
-}
 
 // pack compresses.
 func pack(t testing.TB, in []byte) (gz, zst []byte) {
@@ -92,8 +58,9 @@ func FuzzReader(f *testing.F) {
 	gz, zst = pack(f, classic.Bytes())
 	f.Add(gz)
 	f.Add(zst)
+	memory := memtest.New(maxMemory)
 	f.Fuzz(func(t *testing.T, in []byte) {
-		g := newGauge()
+		memory.Input()
 		r, err := NewReader(bytes.NewReader(in), ReaderOptions{Buffer: 512,
 			OnName:  func(n pcap.Name) { _ = n.Addr.String() },
 			OnStats: func(*pcap.Interface, uint64, uint64) {}})
@@ -121,7 +88,7 @@ func FuzzReader(f *testing.F) {
 				t.Fatalf("packet %+v at %d, after %d", p, r.Offset(), last)
 			}
 			last = r.Offset()
-			g.packet(t)
+			memory.Check(t)
 			if len(all) > 1000 {
 				continue
 			}
@@ -131,7 +98,7 @@ func FuzzReader(f *testing.F) {
 			p.Data = bytes.Clone(p.Data)
 			all = append(all, p)
 		}
-		g.check(t)
+		memory.Check(t)
 		runtime.KeepAlive(r)
 		if err := pw.Flush(); err != nil {
 			t.Fatal(err)

@@ -23,11 +23,13 @@ type Writer struct {
 	lastID uint32
 	byPtr  map[*pcap.Interface]uint32
 	byText map[string]uint32 // by the interface block's bytes: equal interfaces are one
+	early  []byte            // names and secrets that came before any interface
 }
 
 const (
 	writeBuffer = 256 << 10
 	maxPointers = 4096 // interfaces remembered by pointer
+	maxEarly    = 1 << 20
 )
 
 // NewWriter writes the section header into its buffer.
@@ -56,6 +58,12 @@ func (w *Writer) Interface(i *pcap.Interface) (uint32, error) {
 			id = uint32(len(w.byText))
 			w.byText[string(block)] = id
 			w.buf = append(w.buf, block...)
+			if len(w.early) > 0 {
+				if err := w.room(len(w.early)); err != nil {
+					return id, err
+				}
+				w.buf, w.early = append(w.buf, w.early...), nil
+			}
 		}
 		if len(w.byPtr) >= maxPointers {
 			clear(w.byPtr)
@@ -81,12 +89,24 @@ func (w *Writer) Write(p *pcap.Packet) error {
 
 // Name writes what an address is called from here on.
 func (w *Writer) Name(n pcap.Name) error {
+	if w.waits(0) {
+		w.early = AppendNames(w.early, n)
+		return w.err
+	}
 	w.buf = AppendNames(w.buf, n)
 	return w.room(0)
 }
 
+// waits says that a block of n bytes is to wait for the first interface: Wireshark's editcap and
+// mergecap take no file in which another block stands before that.
+func (w *Writer) waits(n int) bool { return len(w.byText) == 0 && len(w.early)+n < maxEarly }
+
 // Secrets writes what TLS and others are decrypted with, from here on.
 func (w *Writer) Secrets(kind uint32, data []byte) error {
+	if w.waits(20 + len(data)) {
+		w.early = AppendSecrets(w.early, kind, data)
+		return w.err
+	}
 	if err := w.room(20 + len(data)); err != nil {
 		return err
 	}
@@ -135,8 +155,12 @@ type LinkMixError struct {
 }
 
 func (e *LinkMixError) Error() string {
-	return fmt.Sprintf("classic pcap holds one link type: the file has %d, interface %s has %d; write pcapng, or choose interfaces of one kind",
-		e.First, e.Iface, e.Other)
+	other := "another interface"
+	if e.Iface != "" {
+		other = "interface " + e.Iface
+	}
+	return fmt.Sprintf("classic pcap holds one link type: the file has %d, %s has %d; write pcapng, or choose interfaces of one kind",
+		e.First, other, e.Other)
 }
 
 // ClassicWriter writes classic pcap with nanosecond times, for old tools. Interfaces, names,

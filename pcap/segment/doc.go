@@ -18,7 +18,7 @@
 // where 1 is the version of this format; anything else is refused. Packets are numbered from 0.
 //
 //	┌─────┬─────┬─────┬─────┬─────┬──────┬─────┬─────┬───┬─────┬─────┬─────┐
-//	│ SHB │ sum │ IDB │ NRB │ EPB │ flow │ EPB │ sum │ … │ ISB │ ISB │ sum │
+//	│ SHB │ IDB │ sum │ NRB │ EPB │ flow │ EPB │ sum │ … │ ISB │ ISB │ sum │
 //	└─────┴─────┴─────┴─────┴─────┴──────┴─────┴─────┴───┴─────┴─────┴─────┘
 //
 // An interface (IDB, see package pcapng) is described before its first packet, an address is

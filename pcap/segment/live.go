@@ -149,7 +149,6 @@ func NewLive(seq uint64, first int64, o LiveOptions) *Live {
 	l.size = int64(buf.n)
 	l.sums.begin()
 	l.sums.add(buf.data[:buf.n])
-	l.putSum() // says that there are sums
 	return l
 }
 
@@ -254,6 +253,9 @@ func (l *Live) Append(src *Source, p *pcap.Packet, h *flow.Header) *Entry {
 		}
 		l.put(func(dst []byte) []byte { return append(dst, block...) })
 		src.live, src.id = l, l.b.AddInterface(src.Iface)
+		if l.summed == 0 {
+			l.putSum() // says that there are sums; behind an interface, with which Wireshark wants a file to begin
+		}
 	} else if !l.room(pcapng.PacketSize(&q) + extraRoom) {
 		return nil
 	}
@@ -402,6 +404,10 @@ func (l *Live) Flush() error {
 		return err
 	}
 	l.mu.Lock()
+	if l.summed == 0 { // no packet has come yet
+		l.mu.Unlock()
+		return nil
+	}
 	l.putSum()
 	cur := l.bufs[len(l.bufs)-1]
 	n := cur.n

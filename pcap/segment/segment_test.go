@@ -14,6 +14,7 @@ import (
 
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/pcap/memtest"
 	"github.com/sshark/sshark/pcap/pcapng"
 )
 
@@ -380,6 +381,7 @@ func TestTableForgets(t *testing.T) {
 	}
 }
 
+// FuzzIndex: whatever an index says, reading it and by it holds less than 64 MiB.
 func FuzzIndex(f *testing.F) {
 	b := newBench(f)
 	packets := traffic(200)
@@ -389,7 +391,9 @@ func FuzzIndex(f *testing.F) {
 	segment, index := b.read(l.Base)
 	f.Add(index, true)
 	f.Add(index[:150], false)
+	memory := memtest.New(64 << 20)
 	f.Fuzz(func(t *testing.T, in []byte, repair bool) {
+		memory.Input()
 		if repair { // get past the checksums
 			in = resum(in)
 		}
@@ -397,6 +401,7 @@ func FuzzIndex(f *testing.F) {
 		if (x == nil) == (err == nil) {
 			t.Fatalf("%v and %v", x, err)
 		}
+		memory.Check(t)
 		if err != nil {
 			return
 		}
@@ -412,6 +417,7 @@ func FuzzIndex(f *testing.F) {
 			if p.Iface == nil {
 				t.Fatal("no interface")
 			}
+			memory.Check(t)
 		}
 	})
 }

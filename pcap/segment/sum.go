@@ -90,7 +90,7 @@ func Vouched(file io.Reader) (end int64, ok bool, err error) {
 		case size < 12 || size&3 != 0 || size > pcapng.MaxBlock:
 			return end, ok, nil
 		case kind == blockSum:
-			ok = ok || n == 1
+			ok = ok || n == 1 || n == 2 // behind the header, or that and an interface
 			if len(head) < sumBytes || size != sumBytes || binary.LittleEndian.Uint64(head[8:]) != sum.sum ||
 				binary.LittleEndian.Uint32(head[16:]) != sumBytes {
 				return end, ok, nil

@@ -3,10 +3,11 @@ package snapshot
 import (
 	"bytes"
 	"io"
-	"runtime"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // maxMemory is what a reader may take, in bytes.
@@ -29,7 +30,9 @@ func FuzzReader(f *testing.F) {
 	}
 	f.Add(plain, false)
 	f.Add(archive(f, entries(f, good)[1:]), true)
+	memory := memtest.New(maxMemory)
 	f.Fuzz(func(t *testing.T, b []byte, packed bool) {
+		memory.Input()
 		if !packed { // the tar itself, so that the checksum of gzip does not stop every change
 			var out bytes.Buffer
 			w, _ := gzip.NewWriterLevel(&out, gzip.BestSpeed)
@@ -37,13 +40,8 @@ func FuzzReader(f *testing.F) {
 			_ = w.Close()
 			b = out.Bytes()
 		}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
 		m, _, nodes, err := read(b, Limits{Bytes: 8 << 20})
-		runtime.ReadMemStats(&after)
-		if n := int64(after.HeapAlloc) - int64(before.HeapAlloc); n > maxMemory {
-			t.Errorf("%d bytes are held", n)
-		}
+		memory.Check(t)
 		if err != nil {
 			return
 		}

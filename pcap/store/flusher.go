@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"syscall"
 	"time"
 
@@ -144,15 +145,44 @@ func (s *Store) tick() {
 	if !s.ap.TryLock() {
 		return
 	}
-	defer s.ap.Unlock()
+	quiet := false
 	switch {
 	case s.live == nil:
+		quiet = now-s.appendedAt >= 2*retryAfter
 	case s.live.failed.Load():
 		s.abandon(now)
 	case now-s.begunAt >= s.o.SegmentAge:
 		s.finish()
 	}
+	s.ap.Unlock()
+	if quiet {
+		s.recheck()
+	}
 }
+
+// recheck finds out whether what was wrong is over while no packet comes that would show it.
+func (s *Store) recheck() {
+	s.mu.Lock()
+	over := s.trouble != "" && s.roomy()
+	s.mu.Unlock()
+	if !over || len(s.limbo) > 0 {
+		return
+	}
+	if free, err := s.o.FS.Free(s.o.Dir); err != nil || free < minBuffer {
+		return
+	}
+	name := s.path(probe, segment.ExtSegment)
+	err := segment.WriteFile(s.o.FS, name, make([]byte, 4<<10))
+	if err == nil {
+		err = errors.Join(s.o.FS.SyncDir(s.o.Dir), s.o.FS.Remove(name))
+	}
+	if err == nil {
+		s.setTrouble("")
+	}
+}
+
+// probe is the name of the file that is written to see whether the disk takes one.
+const probe = "probe"
 
 // complete takes over a segment that is on the disk.
 func (s *Store) complete(e *entry, h segment.Header) {
@@ -257,13 +287,27 @@ const maxLimbo = 16
 // finishLimbo completes the segments that a failure cut short; the flusher's, and Open's.
 func (s *Store) finishLimbo() {
 	left := s.limbo[:0]
+	var waiting []string
 	for _, x := range s.limbo {
 		if err := s.adopt(&x); err != nil {
-			s.note("segment %s cannot be completed yet: %v", x.base, err)
+			waiting = append(waiting, incomplete(x.base, err))
 			left = append(left, x)
 		}
 	}
 	s.limbo = left
+	s.mu.Lock()
+	was := s.waiting
+	s.waiting = waiting
+	s.mu.Unlock()
+	for _, text := range waiting {
+		if !slices.Contains(was, text) {
+			s.o.Log.Warn(text, "store", s.o.Dir)
+		}
+	}
+}
+
+func incomplete(base string, err error) string {
+	return fmt.Sprintf("segment %s cannot be completed yet, it is tried again: %v", base, err)
 }
 
 // adopt cuts a hidden segment where its whole blocks end, completes it and lists it.

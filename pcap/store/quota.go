@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/sshark/sshark/pcap/segment"
 )
@@ -57,6 +58,12 @@ func (s *Store) limit() int64 {
 		return s.share()
 	}
 	return s.o.MaxBytes
+}
+
+// roomy says whether there is room for another segment, or can be made; with mu held.
+func (s *Store) roomy() bool {
+	limit := s.limit()
+	return limit == 0 || s.used()+s.o.SegmentBytes <= limit || slices.ContainsFunc(s.segments, s.free)
 }
 
 // makeRoom asks for the oldest segments to be deleted until there is room for another. The

@@ -29,6 +29,10 @@ func (s *Store) recover() error {
 		base, seq, isHidden, ext, ok := segment.ParseName(f.Name)
 		switch {
 		case f.Name == lockFile:
+		case f.Name == probe+segment.ExtSegment, f.Name == segment.Hidden(probe+segment.ExtSegment):
+			if err := s.o.FS.Remove(s.path("", f.Name)); err != nil {
+				s.note("delete %s: %v", f.Name, err)
+			}
 		case !ok && strings.HasSuffix(f.Name, brokenExt):
 			s.other += f.Size
 			s.note("%s is a damaged segment that was set aside; delete it when it is not needed", f.Name)
@@ -59,7 +63,8 @@ func (s *Store) recover() error {
 		case errors.As(err, &version), errors.Is(err, segment.ErrForeign):
 			s.note(".%s%s is left alone: %v", base, segment.ExtSegment, err)
 		default:
-			s.note("segment %s could not be completed, it is tried again: %v", base, err)
+			s.waiting = append(s.waiting, incomplete(base, err))
+			s.o.Log.Warn(incomplete(base, err), "store", s.o.Dir)
 			s.limbo = append(s.limbo, x)
 		}
 	}

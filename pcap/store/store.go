@@ -119,6 +119,7 @@ const (
 	MinBytes       = 1 << 20 // of Options.MaxBytes
 	defaultSegment = 128 << 20
 	maxSegment     = 1 << 30
+	minBuffer      = 1 << 20
 	maxFlows       = 1 << 18 // of one segment
 	maxNames       = 1 << 16 // that SetName keeps
 	lockFile       = ".lock"
@@ -169,6 +170,7 @@ type Store struct {
 	vantages segment.Vantages
 	problems []string // of the files, found at Open or later
 	trouble  string   // with the disk, now
+	waiting  []string // why segments that a failure cut short are not complete, now
 	other    int64    // bytes of files that are set aside
 	held     int64    // bytes of segments that readers hold
 	low      string   // why less than the quota is kept, "": nothing
@@ -275,7 +277,7 @@ func (s *Store) sizes() error {
 		}
 	}
 	size := 4 << 20
-	for size > 1<<20 && int64(size) > o.SegmentBytes/4 {
+	for size > minBuffer && int64(size) > o.SegmentBytes/4 {
 		size /= 2
 	}
 	s.pool = segment.NewPool(o.Buffers, size)
@@ -348,7 +350,7 @@ func (s *Store) Stats() Stats {
 			st.Problems = append(st.Problems, p)
 		}
 	}
-	st.Problems = append(st.Problems, s.problems...)
+	st.Problems = append(append(st.Problems, s.waiting...), s.problems...)
 	s.mu.Unlock()
 	// Append locks a live segment and then the list: not the other way round here.
 	for _, l := range live {
