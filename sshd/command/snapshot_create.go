@@ -32,7 +32,7 @@ snapshot create errors --since 14:03 --until 14:07 -n shop 'http && status_code 
 	f := c.Flags()
 	f.SortFlags = false
 	q.window.flags = f
-	f.StringVar(&q.since, "since", "", "from this `TIME` on: an age (5m, 1h30m, 2d), or 2026-01-02T15:04:05Z, or \"2026-01-02 15:04\"")
+	f.StringVar(&q.since, "since", "", "from this `TIME` on: an age (5m, 1h30m, 2d), or 2026-01-02T15:04:05Z, or \"2026-01-02 15:04\", or 15:04")
 	f.StringVar(&q.until, "until", "", "up to this `TIME`, now at the latest")
 	f.BoolVar(&q.all, "all", false, "everything that is kept")
 	q.shorthands.declare(f)

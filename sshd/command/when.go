@@ -18,21 +18,30 @@ var layouts = []string{
 	"2006-01-02",
 }
 
+// clocks are times of day.
+var clocks = []string{"15:04:05", "15:04"}
+
 var days = regexp.MustCompile(`^([0-9]+)d`)
 
-// when is a time as it was typed: absolute, or an age.
+// when is a time as it was typed: absolute, an age, or a time of day.
 type when struct {
-	at  time.Time
-	age time.Duration
-	set bool
+	at    time.Time
+	age   time.Duration
+	clock time.Time // of some day, in the zone that counts; zero: it is none
+	set   bool
 }
 
-// parseWhen reads a time: an age (5m, 1h30m, 2d), RFC 3339, or a date with or without the time
-// of day, in zone.
+// parseWhen reads a time: an age (5m, 1h30m, 2d), RFC 3339, a date with or without the time
+// of day, or that alone, in zone.
 func parseWhen(s string, zone *time.Location) (when, error) {
 	for _, l := range layouts {
 		if t, err := time.ParseInLocation(l, s, zone); err == nil {
 			return when{at: t, set: true}, nil
+		}
+	}
+	for _, l := range clocks {
+		if t, err := time.ParseInLocation(l, s, zone); err == nil {
+			return when{clock: t, set: true}, nil
 		}
 	}
 	if s == "now" {
@@ -41,7 +50,7 @@ func parseWhen(s string, zone *time.Location) (when, error) {
 	if d, err := parseAge(s); err == nil {
 		return when{age: d, set: true}, nil
 	}
-	return when{}, fmt.Errorf(`time %q: want an age (5m, 1h30m, 2d) or a time (2026-01-02T15:04:05Z, "2026-01-02 15:04")`, s)
+	return when{}, fmt.Errorf(`time %q: want an age (5m, 1h30m, 2d) or a time (2026-01-02T15:04:05Z, "2026-01-02 15:04", 15:04)`, s)
 }
 
 // ParseAge reads how far back a window goes: 5m, 1h30m, 2d. It is more than 0.
@@ -72,8 +81,16 @@ func parseAge(s string) (time.Duration, error) {
 	return d + rest, nil
 }
 
-// ns is the time in nanoseconds since 1970; ages count back from base.
+// ns is the time in nanoseconds since 1970; ages count back from base, and a time of day is the
+// last one that is not after it.
 func (w when) ns(base time.Time) int64 {
+	if !w.clock.IsZero() {
+		at := w.onDay(base, 0)
+		if at.After(base) {
+			at = w.onDay(base, -1)
+		}
+		return at.UnixNano()
+	}
 	if w.at.IsZero() {
 		return base.Add(-w.age).UnixNano()
 	}
@@ -87,5 +104,24 @@ func (w when) ns(base time.Time) int64 {
 	return w.at.UnixNano()
 }
 
-// relative says whether the time is an age.
+// nsAfter is ns, but that a time of day is the first one after since.
+func (w when) nsAfter(since int64, base time.Time) int64 {
+	if w.clock.IsZero() {
+		return w.ns(base)
+	}
+	begin := time.Unix(0, since)
+	at := w.onDay(begin, 0)
+	if !at.After(begin) {
+		at = w.onDay(begin, 1)
+	}
+	return at.UnixNano()
+}
+
+// onDay is the time of day on the day of another time, or some days after it.
+func (w when) onDay(of time.Time, days int) time.Time {
+	y, m, d := of.In(w.clock.Location()).Date()
+	return time.Date(y, m, d+days, w.clock.Hour(), w.clock.Minute(), w.clock.Second(), 0, w.clock.Location())
+}
+
+// relative says whether the time counts from another: an age, or a time of day.
 func (w when) relative() bool { return w.set && w.at.IsZero() }

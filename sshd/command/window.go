@@ -27,7 +27,7 @@ type window struct {
 
 func (w *window) declare(f *pflag.FlagSet) {
 	w.flags = f
-	f.StringVar(&w.since, "since", "", "from this `TIME` on: an age (5m, 1h30m, 2d), or 2026-01-02T15:04:05Z, or \"2026-01-02 15:04\"")
+	f.StringVar(&w.since, "since", "", "from this `TIME` on: an age (5m, 1h30m, 2d), or 2026-01-02T15:04:05Z, or \"2026-01-02 15:04\", or 15:04")
 	f.StringVar(&w.until, "until", "", "up to this `TIME`")
 	f.IntVar(&w.last, "last", 0, "the newest `N` that match, of the whole cluster")
 	f.IntVar(&w.first, "first", 0, "the oldest `N` that match")
@@ -116,15 +116,20 @@ func (w *window) times(e *Env, a *asked) error {
 		}
 	}
 	a.explicit = since.set || until.set
+	if since.set {
+		a.Since = since.ns(base)
+	}
 	if until.set {
 		a.Until = until.ns(base)
+		if since.set {
+			a.Until = until.nsAfter(a.Since, base)
+		}
 		if a.Until <= 0 {
 			return usagef("--until %s: nothing is older than 1970", w.until)
 		}
 	}
 	switch {
 	case since.set:
-		a.Since = since.ns(base)
 		a.everyone = a.Since <= 0
 	case until.set, w.all, e.File:
 		a.everyone = true

@@ -113,10 +113,13 @@ func TestParseWhen(t *testing.T) {
 		{"2026-01-02 15:04:05", "2026-01-02T14:04:05Z"},
 		{"2026-01-02T15:04", "2026-01-02T14:04:00Z"},
 		{"2026-01-02", "2026-01-01T23:00:00Z"},
+		{"14:03", "2026-01-02T13:03:00Z"},
+		{"16:04:05", "2026-01-02T15:04:05Z"},
+		{"16:05", "2026-01-01T15:05:00Z"}, // not yet today
 		{"1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"},
 		{"0001-01-01", "1970-01-01T00:00:00Z"},
 		{"9999-01-01", "2262-04-11T23:47:16.854775807Z"},
-		{"", ""}, {"-5m", ""}, {"5", ""}, {"yesterday", ""}, {"2026-13-01", ""}, {"5 m", ""}, {"99999999999d", ""}, {"1d-5m", ""},
+		{"", ""}, {"-5m", ""}, {"5", ""}, {"yesterday", ""}, {"2026-13-01", ""}, {"5 m", ""}, {"99999999999d", ""}, {"1d-5m", ""}, {"25:00", ""}, {"14:3", ""},
 	} {
 		w, err := parseWhen(tt.in, berlin)
 		if tt.want == "" {
@@ -155,6 +158,8 @@ func TestWindow(t *testing.T) {
 		{line: "calls --until 1m", until: ago(time.Minute)},
 		{line: "calls --all"},
 		{line: "calls", file: true},
+		{line: "calls --since 15:05 --until 15:06:30", since: sourcetest.Start.Add(55 * time.Second).UnixNano(), until: sourcetest.Start.Add(145 * time.Second).UnixNano()},
+		{line: "calls --since 23:50 --until 00:10", since: time.Date(2026, 1, 1, 23, 50, 0, 0, time.UTC).UnixNano(), until: time.Date(2026, 1, 2, 0, 10, 0, 0, time.UTC).UnixNano()},
 		{line: "calls --since=2026-01-02 15:05 --until 2026-01-02 15:06:30", since: sourcetest.Start.Add(55 * time.Second).UnixNano(), until: sourcetest.Start.Add(145 * time.Second).UnixNano()},
 	} {
 		t.Run(tt.line, func(t *testing.T) {

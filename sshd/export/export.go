@@ -180,6 +180,11 @@ func (w *Writer) Flush() error {
 // flushes. report may be nil.
 func (w *Writer) End(report *query.Report) error {
 	if w.ng != nil {
+		if w.n == 0 { // programs want to know the link type, also of nothing
+			if _, err := w.ng.Interface(&pcap.Interface{Name: "none", Link: pcap.LinkEthernet}); err != nil {
+				return fmt.Errorf("end the capture: %w", err)
+			}
+		}
 		if err := w.statistics(report); err != nil {
 			return fmt.Errorf("end the capture: %w", err)
 		}

@@ -17,7 +17,7 @@ func (s *scp) receive(paths []string) error {
 	if len(paths) != 1 {
 		return s.tell(errors.New("want one place to copy to"))
 	}
-	if _, ok := s.t.putName(paths[0]); !ok && !isSnapshots(paths[0]) {
+	if _, temporary, ok := s.t.putName(paths[0]); (!ok || temporary) && !isSnapshots(paths[0]) {
 		return s.tell(fmt.Errorf("%s: %w", paths[0], errReadOnly))
 	}
 	if err := s.say(nil); err != nil { // we are ready
@@ -102,6 +102,9 @@ func (s *scp) receiveFile(target, line string) error {
 	if isSnapshots(target) {
 		target = path.Join(target, field[2])
 	}
+	if _, temporary, _ := s.t.putName(target); temporary { // nothing is renamed here
+		return s.say(fmt.Errorf("%s: %w", target, errReadOnly))
+	}
 	u, err := s.t.Put(target)
 	if err != nil {
 		return s.say(fmt.Errorf("%s: %w", target, err))
@@ -121,7 +124,7 @@ func (s *scp) receiveFile(target, line string) error {
 			return fmt.Errorf("read %s: %d of %d bytes: %w", target, off, size, err)
 		}
 		if writeErr == nil {
-			_, writeErr = u.b.WriteAt(b[:n], off)
+			_, writeErr = u.write(b[:n], off)
 		}
 		off += int64(n)
 	}

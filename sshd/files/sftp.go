@@ -9,6 +9,7 @@ import (
 	"github.com/pkg/sftp"
 
 	"github.com/sshark/sshark/sshd/auth"
+	"github.com/sshark/sshark/sshd/command"
 	"github.com/sshark/sshark/worker/query"
 )
 
@@ -31,50 +32,62 @@ func (h handlers) Fileread(r *sftp.Request) (io.ReaderAt, error) { return h.t.Op
 func (h handlers) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 	u, err := h.t.Put(r.Filepath)
 	if err != nil {
-		h.t.say("%s: %v", r.Filepath, err)
-		return nil, asOS(err)
+		return nil, h.refused(r.Filepath, err)
 	}
 	return u, nil
 }
 
-// Filecmd lets Setstat succeed, which scp -p and sftp's put need, removes snapshots, and refuses
-// the rest.
+// refused tells an error twice: programs with a window of their own show the status, and sftp and
+// scp say of that no more than its number, but what comes on standard error.
+func (h handlers) refused(p string, err error) error {
+	if err != nil {
+		h.t.say("%s: %v", p, err)
+	}
+	return asStatus(err)
+}
+
+// Filecmd lets Setstat succeed, which scp -p and sftp's put need, removes snapshots, gives one
+// that was put its name, and refuses the rest.
 func (h handlers) Filecmd(r *sftp.Request) error {
 	switch r.Method {
 	case "Setstat":
 		return nil
 	case "Remove":
-		err := h.t.Remove(r.Filepath)
-		if err != nil {
-			h.t.say("%s: %v", r.Filepath, err)
-		}
-		return asOS(err)
+		return h.refused(r.Filepath, h.t.Remove(r.Filepath))
+	case "Rename":
+		return h.refused(r.Filepath, h.t.Rename(r.Filepath, r.Target))
 	}
-	return sftp.ErrSSHFxPermissionDenied
+	return asStatus(errReadOnly)
 }
 
 func (h handlers) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
 	switch r.Method {
 	case "List":
 		l, err := h.t.List(r.Filepath)
-		return lister(l), asOS(err)
+		return lister(l), asStatus(err)
 	case "Stat", "Lstat":
 		i, err := h.t.Stat(r.Filepath)
-		return lister{i}, asOS(err)
+		return lister{i}, asStatus(err)
 	}
 	return nil, sftp.ErrSSHFxOpUnsupported
 }
 
-// asOS gives pkg/sftp the errors that it knows a status for.
-func asOS(err error) error {
+// asStatus gives pkg/sftp the errors that it knows a status for, with their text.
+func asStatus(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return os.ErrNotExist
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, auth.ErrRefused), errors.Is(err, query.ErrRefused):
-		return os.ErrPermission
+		return denied{string(command.AppendPrintable(nil, err.Error()))}
 	}
 	return err
 }
+
+// denied is SSH_FX_PERMISSION_DENIED with a reason.
+type denied struct{ why string }
+
+func (d denied) Error() string { return d.why }
+func (denied) Unwrap() error   { return sftp.ErrSSHFxPermissionDenied }
 
 type lister []fs.FileInfo
 

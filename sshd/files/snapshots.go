@@ -3,12 +3,11 @@ package files
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
-	"sync"
 
 	"github.com/sshark/sshark/sshd/snapshots"
 )
@@ -54,7 +53,7 @@ func (t *Tree) listSnapshots() ([]fs.FileInfo, error) {
 	for _, i := range list {
 		out = append(out, info{name: i.Name + snapshots.Ext, size: i.Size, mod: i.Modified})
 	}
-	return out, nil
+	return append(out, t.underWay()...), nil
 }
 
 // kept is the open file of a snapshot.
@@ -83,98 +82,63 @@ func (t *Tree) openSnapshot(i *snapshots.Info, done func(int64, error)) (File, e
 	return nil, err
 }
 
-// Put begins to take a file: a snapshot that somebody has.
-func (t *Tree) Put(p string) (*Upload, error) {
-	name, ok := t.putName(p)
-	if !ok {
-		return nil, errReadOnly
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.open >= maxOpen {
-		return nil, fmt.Errorf("more than %d files are open in this session", maxOpen)
-	}
-	b, err := t.Snapshots.Bring(name)
-	if err != nil {
-		return nil, err
-	}
-	t.open++
-	return &Upload{t: t, path: path.Clean("/" + p), b: b}, nil
-}
-
-// putName is the name of the snapshot that a path stands for.
-func (t *Tree) putName(p string) (name string, ok bool) {
+// putName is the name of the snapshot that a path stands for; temporary says that it is the one
+// that a client gives the file until all of it is there, and then renames it:
+// /snapshots/NAME.tar.gz.filepart (WinSCP), NAME.tar.gz.1a2b3c4d.partial (rclone),
+// .NAME.tar.gz.Xy12zW (rsync, into a mounted tree).
+func (t *Tree) putName(p string) (name string, temporary, ok bool) {
 	part := strings.Split(path.Clean("/" + p)[1:], "/")
 	if t.Snapshots == nil || len(part) != 2 || part[0] != snapshotsDir {
-		return "", false
+		return "", false, false
 	}
-	return strings.CutSuffix(part[1], snapshots.Ext)
+	if name, ok = strings.CutSuffix(part[1], snapshots.Ext); ok {
+		return name, false, true
+	}
+	name, rest, ok := strings.Cut(part[1], snapshots.Ext+".")
+	if short, hidden := strings.CutPrefix(name, "."); ok && hidden && rest != "" {
+		return short, true, true
+	}
+	if ok && slices.ContainsFunc(temporaryEnds, func(end string) bool { return strings.HasSuffix("."+rest, end) }) {
+		return name, true, true
+	}
+	return "", false, false
 }
 
-// Remove removes a file: a snapshot.
+var temporaryEnds = []string{".filepart", ".partial", ".part", ".tmp", ".temp"}
+
+// Remove removes a file: a snapshot, or one on its way.
 func (t *Tree) Remove(p string) error {
-	name, ok := t.putName(p)
-	if !ok {
+	if u := t.upload(p); u != nil {
+		return u.end(errDropped)
+	}
+	name, temporary, ok := t.putName(p)
+	switch {
+	case !ok:
 		return errReadOnly
+	case temporary:
+		return &fs.PathError{Op: "remove", Path: p, Err: fs.ErrNotExist}
 	}
 	return t.Snapshots.Delete(name)
 }
 
-// Upload is a file on its way here. It is written at any place, by many at once. Close says
-// whether it was taken; nothing is left of one that was not.
-type Upload struct {
-	t    *Tree
-	path string
-	b    *snapshots.Bringing
-
-	once sync.Once
-	mu   sync.Mutex
-	err  error // why it must not be taken
-}
-
-var _ io.WriterAt = (*Upload)(nil)
-
-// WriteAt implements io.WriterAt.
-func (u *Upload) WriteAt(b []byte, off int64) (int, error) {
-	n, err := u.b.WriteAt(b, off)
-	if err != nil {
-		u.t.say("%s: %v", u.path, err)
+// Rename gives a file that was put under a temporary name its own, with which it is a snapshot.
+func (t *Tree) Rename(from, to string) error {
+	name, temporary, ok := t.putName(from)
+	switch {
+	case !ok:
+		return errReadOnly
+	case !temporary:
+		return errRename
 	}
-	return n, err
-}
-
-// TransferError is called when the client went away before it closed the file.
-func (u *Upload) TransferError(err error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.err = err; err == nil {
-		u.err = io.ErrUnexpectedEOF
+	u := t.upload(from)
+	if u == nil {
+		return &fs.PathError{Op: "rename", Path: from, Err: fs.ErrNotExist}
 	}
-}
-
-// Close implements io.Closer.
-func (u *Upload) Close() error {
-	err := u.quietly()
-	if err != nil {
-		u.t.say("%s: %v", u.path, err)
+	if as, temporary, ok := t.putName(to); !ok || temporary || as != name {
+		return fmt.Errorf("%w: rename it to /%s/%s%s", fs.ErrPermission, snapshotsDir, name, snapshots.Ext)
 	}
-	return err
+	return u.named()
 }
 
-// quietly is Close for who tells the error.
-func (u *Upload) quietly() (err error) {
-	u.once.Do(func() {
-		u.mu.Lock()
-		err = u.err
-		u.mu.Unlock()
-		if err != nil {
-			u.b.Drop()
-		} else {
-			_, err = u.b.Keep(u.t.ctx)
-		}
-		u.t.mu.Lock()
-		u.t.open--
-		u.t.mu.Unlock()
-	})
-	return err
-}
+// errRename: what is a snapshot keeps its name.
+var errRename = fmt.Errorf("%w: a snapshot keeps its name; copy it down, up again under another one, and remove it", fs.ErrPermission)

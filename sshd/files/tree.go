@@ -22,7 +22,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -62,6 +64,7 @@ type Tree struct {
 	spooled int64
 	tooBig  map[string]bool // closed, but larger than the spool has room for
 	open    int
+	uploads map[string]*Upload // on their way, by path
 
 	telling sync.Mutex
 	told    map[string]bool // lines that were said
@@ -85,12 +88,21 @@ func NewTree(ctx context.Context, o Options) *Tree {
 		o.SpoolMax = defaultSpool
 	}
 	ctx, stop := context.WithCancel(ctx)
-	return &Tree{Options: o, ctx: ctx, stop: stop, spools: map[string]*spool{}, tooBig: map[string]bool{}, told: map[string]bool{}, missed: map[string]bool{}}
+	return &Tree{Options: o, ctx: ctx, stop: stop, spools: map[string]*spool{}, tooBig: map[string]bool{}, uploads: map[string]*Upload{}, told: map[string]bool{}, missed: map[string]bool{}}
 }
 
 // Close ends all reading and removes the spool files.
 func (t *Tree) Close() error {
 	t.stop()
+	t.mu.Lock()
+	left := slices.Collect(maps.Values(t.uploads))
+	t.mu.Unlock()
+	for _, u := range left {
+		if u.waits() {
+			t.say("%s: %v", u.path, errNotNamed)
+		}
+		_ = u.end(errNotNamed)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var err error
@@ -355,6 +367,9 @@ func (t *Tree) hasNode(name string) bool {
 // Stat describes a path. The size of a file is exact, or 0: not known.
 func (t *Tree) Stat(p string) (fs.FileInfo, error) {
 	p = path.Clean("/" + p)
+	if u := t.upload(p); u != nil {
+		return u.info(), nil
+	}
 	e, err := t.resolve(p)
 	if err != nil {
 		return nil, err

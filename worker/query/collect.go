@@ -12,8 +12,11 @@ import (
 	"github.com/sshark/sshark/dissect/filter"
 )
 
-// maxReorder is how many calls are held back at most to keep their order.
-const maxReorder = 16384
+// How much is held back at most to keep the order of calls.
+const (
+	maxReorder      = 16384    // calls
+	maxReorderBytes = 12 << 20 // of them and of what they say
+)
 
 // slab is what one worker found in one batch.
 type slab struct {
@@ -205,6 +208,7 @@ type merger struct {
 	follow bool
 	each   func(*dissect.Call) error
 	held   []*found
+	bytes  int // that held takes
 	spare  []*found
 	clock  int64
 	told   int
@@ -220,6 +224,9 @@ func (m *merger) run(outs []chan slab) error {
 			s, ok := <-out
 			open = open || ok
 			fresh = append(fresh, s.found...)
+			for _, f := range s.found {
+				m.bytes += f.size()
+			}
 			m.clock = max(m.clock, s.clock)
 		}
 		if len(fresh) > 0 {
@@ -262,8 +269,11 @@ func (m *merger) tell(all bool) error {
 		})
 		n = max(n, len(m.held)-maxReorder)
 	}
-	for i, f := range m.held[:n] {
+	i := 0
+	for ; i < n || i < len(m.held) && m.bytes > maxReorderBytes; i++ {
+		f := m.held[i]
 		m.held[i] = nil
+		m.bytes -= f.size()
 		if err := m.each(&f.call); err != nil {
 			return err
 		}
@@ -271,6 +281,6 @@ func (m *merger) tell(all bool) error {
 			return ErrStop
 		}
 	}
-	m.held = append(m.held[:0], m.held[n:]...)
+	m.held = append(m.held[:0], m.held[i:]...)
 	return nil
 }

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ const tail = 30 * time.Second
 type File struct {
 	parts     []part // at least one
 	names     []nameAt
+	bare      bool         // names are told beside the parts and not in them: by a history
 	problems  []NodeReport // of archives
 	temp      string       // the folder of copies, "" if there are none
 	stdin     bool         // standard input was taken
@@ -135,7 +137,17 @@ func (f *File) Packets(ctx context.Context, r *Request, out PacketSink) (*Report
 	var h flow.Header
 	out, name := r.Access.guarded(out, func(end netip.AddrPort, at int64) identity.Owner { return OwnerAt(end, at, p.names) })
 	t := taker{r: r, out: out}
+	beside := f.beside()
 	err = p.read(ctx, name, func(packet *pcap.Packet) error {
+		for ; len(beside) > 0 && beside[0].from <= packet.Time; beside = beside[1:] {
+			names := identity.Encode(beside[0].owner)
+			if name == nil || len(names) == 0 { // who may not see all is told of the ends of packets
+				continue
+			}
+			if err := name(pcap.Name{Addr: beside[0].addr, Names: names}); err != nil {
+				return err
+			}
+		}
 		if wanted != nil {
 			h.Parse(packet.Iface.Link, packet.Data)
 			e, fresh := tracker.Packet(packet, &h)
@@ -149,6 +161,15 @@ func (f *File) Packets(ctx context.Context, r *Request, out PacketSink) (*Report
 		return t.take(packet)
 	})
 	return p.reported(t.matched), t.finish(err)
+}
+
+// beside are the names that no part tells, in the order of time. Of those that an address had
+// before the first packet all are told: the last one counts.
+func (f *File) beside() []nameAt {
+	if !f.bare {
+		return nil
+	}
+	return slices.SortedStableFunc(slices.Values(f.names), func(a, b nameAt) int { return cmp.Compare(a.from, b.from) })
 }
 
 // trackedFlows is how many flows a reading tells apart at once.

@@ -44,6 +44,7 @@ func (f *File) history(path string) error {
 	if err := want(d, json.Delim('{')); err != nil {
 		return err
 	}
+	f.bare = true
 	before := map[netip.Addr]identity.Owner{}
 	for d.More() {
 		key, err := d.Token()

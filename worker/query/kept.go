@@ -1,6 +1,8 @@
 package query
 
 import (
+	"unsafe"
+
 	"github.com/sshark/sshark/dissect"
 )
 
@@ -32,6 +34,17 @@ type found struct {
 	kept Kept
 }
 
+// size is about how many bytes it takes in memory.
+func (f *found) size() int {
+	n := int(unsafe.Sizeof(*f)) + len(f.kept.Summary) + len(f.kept.Status) + len(f.kept.Fields)
+	for _, b := range f.kept.Bodies {
+		if b != nil {
+			n += len(b.Data)
+		}
+	}
+	return n
+}
+
 // before is the order of answers: by time, and among equals the same in every run.
 func (f *found) before(g *found) bool {
 	if f.call.Time != g.call.Time {
@@ -51,20 +64,23 @@ type shelf struct {
 }
 
 const (
+	leastCalls = 8 // in the first piece: the next has twice as many
 	shelfCalls = 256
+	leastText  = 8 << 10
 	shelfText  = 64 << 10
+	roomText   = 4 << 10 // that a call begins with
 )
 
 // keep copies a call off its parser; with hide, without what was said.
 func (s *shelf) keep(c *dissect.Call, hide bool) *found {
 	if len(s.block) == cap(s.block) {
-		s.block = make([]found, 0, shelfCalls)
+		s.block = make([]found, 0, min(shelfCalls, max(leastCalls, 2*cap(s.block))))
 	}
 	s.block = append(s.block, found{call: *c, flow: *c.Flow})
 	f := &s.block[len(s.block)-1]
 	f.call.Flow = &f.flow
-	if cap(s.text)-len(s.text) < 4096 {
-		s.text = make([]byte, 0, shelfText)
+	if cap(s.text)-len(s.text) < roomText {
+		s.text = make([]byte, 0, min(shelfText, max(leastText, 2*cap(s.text))))
 	}
 	f.call.Message = &f.kept
 	f.kept.Status = s.write(c.Message.AppendStatus)

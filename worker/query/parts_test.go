@@ -399,6 +399,19 @@ func TestArchive(t *testing.T) {
 	if calls, _, _ := told(t, f, Request{Filter: `dst.service.name == "catalog" && dst.service.namespace == "shop"`}); len(calls) != 40 {
 		t.Errorf("%d calls by service", len(calls))
 	}
+	// What is exported has the names too, as who exports it saw them.
+	var s seen
+	if _, err := f.Packets(t.Context(), &Request{}, &s); err != nil {
+		t.Fatal(err)
+	}
+	var named []string
+	for _, n := range s.names {
+		named = append(named, n.Addr.String()+" "+n.Names[0])
+	}
+	slices.Sort(named)
+	if want := []string{"10.0.0.1 gateway.example", "10.0.0.2 catalog", "10.0.0.2 shop/old"}; !slices.Equal(slices.Compact(named), want) {
+		t.Errorf("exported with the names %q, want %q", named, want)
+	}
 	temp := f.temp
 	if err := f.Close(); err != nil {
 		t.Fatal(err)

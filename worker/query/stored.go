@@ -61,7 +61,7 @@ type reading struct {
 	names   *identity.Table // as the packets tell them
 	hints   *hints
 	ends    *dissect.Ends
-	wants   map[flow.ID]bool
+	wants   map[flow.ID]verdict
 	opener  map[flow.ID]flow.Opener
 	dropped uint64
 	lagged  uint64
@@ -79,7 +79,7 @@ func (s *Stored) reading(r *Request) (*reading, error) {
 		return nil, err
 	}
 	q := &reading{s: s, r: r, filter: f, names: identity.New(), hints: newHints(s.o.Names),
-		wants: map[flow.ID]bool{}, opener: map[flow.ID]flow.Opener{}}
+		wants: map[flow.ID]verdict{}, opener: map[flow.ID]flow.Opener{}}
 	q.ends = dissect.NewEnds(q.hints.resolve)
 	return q, nil
 }
@@ -104,21 +104,28 @@ func (q *reading) resolve(a netip.AddrPort, at int64) *dissect.Identity {
 	return id
 }
 
+// verdict is how a flow was judged by its names. A refusal holds until more names are known.
+type verdict struct {
+	want  bool
+	names uint64 // hints.news then
+}
+
 // match prunes flows by their ends, before any of their packets is read, and remembers how it
-// judged: it is called when the names of the flow's segment are known.
+// judged: it is called when the names of the flow's segment are known, but those of a later one,
+// where its peer has got a name, are not.
 func (q *reading) match(i *flow.Info) bool {
 	if !q.asked(i) {
 		return false // costs less than to remember it
 	}
-	want, known := q.wants[i.ID]
-	if !known {
-		want = q.byNames(i)
-		q.wants[i.ID] = want
+	v, known := q.wants[i.ID]
+	if names := q.hints.version(); !known || !v.want && v.names != names {
+		v = verdict{q.byNames(i), names}
+		q.wants[i.ID] = v
 	}
-	if want {
+	if v.want {
 		q.opens(i)
 	}
-	return want
+	return v.want
 }
 
 // asked prunes flows by what needs no names.
@@ -166,6 +173,7 @@ type hints struct {
 	names  map[netip.Addr]identity.Owner // from name records
 	owners map[netip.Addr]identity.Owner // from interfaces: less is known of these
 	many   map[netip.Addr]bool
+	news   uint64              // how often an address got a name, or another one
 	pods   map[string]pcap.Pod // by UID; this and seen are the reader's alone
 	seen   map[*pcap.Interface]bool
 }
@@ -201,14 +209,26 @@ func (h *hints) present(i *pcap.Interface) {
 	}
 }
 
+// version tells one state of what is known from another.
+func (h *hints) version() uint64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.news
+}
+
 func (h *hints) add(to map[netip.Addr]identity.Owner, a netip.Addr, o identity.Owner) {
 	a = a.Unmap()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if old, ok := to[a]; ok && !old.Equal(o) && !(identity.Bare(old.Identity) && o.Identity != nil && o.PodUID == old.PodUID) {
+	old, ok := to[a]
+	if ok && old.Equal(o) {
+		return
+	}
+	if ok && !(identity.Bare(old.Identity) && o.Identity != nil && o.PodUID == old.PodUID) {
 		h.many[a] = true
 	}
 	to[a] = o
+	h.news++
 }
 
 func (h *hints) resolve(a netip.AddrPort, at int64) *dissect.Identity {

@@ -55,6 +55,49 @@ func kept(t *testing.T, path string) (*File, *Stored, *store.Store) {
 		Protocols: file.protocols, Language: file.language}), s
 }
 
+// A peer's name comes late, when a segment of the connection is complete that does not have it:
+// what is said from then on is found by the name.
+func TestNamedLate(t *testing.T) {
+	file := openFile(t, capture(t, 3000))
+	s, err := store.Open(store.Options{Dir: t.TempDir(), Node: "node-a", SegmentBytes: 64 << 10, Wait: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	name := pcap.Name{Addr: addrs[1], Names: identity.Encode(identity.Owner{Identity: &dissect.Identity{Namespace: "shop", Pod: "catalog"}})}
+	named := int64(0)
+	if _, err := file.Packets(t.Context(), &Request{}, sinkFunc(func(p *pcap.Packet) error {
+		if p.Iface.Pod.Name != "gateway" { // the peer is on another node
+			return nil
+		}
+		if named == 0 && s.Stats().Segments == 3 {
+			s.SetName(name)
+			named = p.Time
+		}
+		return s.Append([]pcap.Packet{*p})
+	})); err != nil {
+		t.Fatal(err)
+	}
+	stored := NewStored(StoredOptions{Node: "node-a", Store: s, Names: identity.New(), State: func() Node { return Node{Name: "node-a"} },
+		Protocols: file.protocols, Language: file.language})
+	want := 0
+	for _, line := range jsonLines(t, stored, Request{Since: named}) {
+		if strings.Contains(line, `"protocol":"http"`) {
+			want++
+		}
+	}
+	if got := jsonLines(t, stored, Request{Filter: `dst.pod.name == "catalog"`}); want < 1000 || len(got) < want {
+		t.Errorf("%d calls with the name, %d were made when it was known", len(got), want)
+	}
+}
+
+// sinkFunc takes packets and nothing else.
+type sinkFunc func(*pcap.Packet) error
+
+func (f sinkFunc) Packet(p *pcap.Packet) error { return f(p) }
+func (sinkFunc) Name(pcap.Name) error          { return nil }
+func (sinkFunc) Flush() error                  { return nil }
+
 func jsonLines(t *testing.T, s Source, r Request) []string {
 	t.Helper()
 	var lines []string

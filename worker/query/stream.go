@@ -49,10 +49,18 @@ func (a *assembly) packet(p *pcap.Packet) error {
 		a.turned = h.Key.Addr(flow.AtoB) != a.client
 	}
 	a.last = p.Time
-	if h.Key.Proto == flow.TCP {
+	switch {
+	case h.Fragments: // of a datagram or segment that is not put together here
+		a.Gap(h.Dir, 0, p.Time)
+	case h.Key.Proto == flow.TCP:
 		a.tcp.Segment(h, h.Dir, h.Data(p.Data), uint32(h.WireEnd-h.End), p.Time, a)
-	} else if b := h.Data(p.Data); len(b) > 0 {
-		a.Data(h.Dir, b, p.Time)
+	default:
+		if b := h.Data(p.Data); len(b) > 0 {
+			a.Data(h.Dir, b, p.Time)
+		}
+		if n := h.WireEnd - h.End; n > 0 { // a snap length cut it
+			a.Gap(h.Dir, int64(n), p.Time)
+		}
 	}
 	return a.err
 }
