@@ -191,11 +191,15 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-// TestNetworkPolicies: the worker hears the hub, and speaks to nobody.
+// TestNetworkPolicies: the worker hears the hub, and speaks to nobody but pods, for replays.
 func TestNetworkPolicies(t *testing.T) {
 	all := objects(t, "")
 	worker := all["NetworkPolicy/sshark-worker"]
-	want(t, worker, []any{}, "spec", "egress")
+	want(t, worker, []any{object{"to": []any{object{"namespaceSelector": object{}}}}}, "spec", "egress")
+	team := objects(t, valueSets(t)["team"])["NetworkPolicy/sshark-worker"]
+	want(t, team, "10.20.0.0/16", "spec", "egress", 0, "to", 1, "ipBlock", "cidr")
+	// Without replays it speaks to nobody.
+	want(t, objects(t, "replay: {enabled: false}")["NetworkPolicy/sshark-worker"], []any{}, "spec", "egress")
 	want(t, worker, []any{"Ingress", "Egress"}, "spec", "policyTypes")
 	want(t, worker, "hub", "spec", "ingress", 0, "from", 0, "podSelector", "matchLabels", "app.kubernetes.io/component")
 	want(t, worker, []any{object{"port": "grpc", "protocol": "TCP"}}, "spec", "ingress", 0, "ports")
@@ -269,10 +273,22 @@ func TestWorkerArguments(t *testing.T) {
 	c := container(t, pods(t, objects(t, valueSets(t)["team"]))["worker"])
 	for name, value := range map[string]string{
 		"namespaces": "shop,payments", "exclude-namespaces": "kube-system", "labels": "app.kubernetes.io/part-of=shop,tier=backend",
-		"store-mb": "20000", "store-age": "36h", "snap": "256", "ring-mb": "128", "listen": ":4290", "http": ":9090",
+		"store-mb": "20000", "store-age": "36h", "store-sync": "250ms", "snap": "256", "ring-mb": "128", "listen": ":4290", "http": ":9090",
 	} {
 		if got := argument(t, c, name); got != value {
 			t.Errorf("--%s=%s, want %s", name, got, value)
+		}
+	}
+}
+
+// TestReplay: it is turned off at both ends.
+func TestReplay(t *testing.T) {
+	for values, value := range map[string]string{"": "true", "replay: {enabled: false}": "false"} {
+		both := pods(t, objects(t, values))
+		for _, who := range []string{"hub", "worker"} {
+			if got := argument(t, container(t, both[who]), "replay"); got != value {
+				t.Errorf("%q: %s --replay=%s, want %s", values, who, got, value)
+			}
 		}
 	}
 }
@@ -374,7 +390,10 @@ func TestRefused(t *testing.T) {
 		{"root as store", "store: {path: /}", "/store/path"},
 		{"relative store", "store: {path: var/lib}", "/store/path"},
 		{"age without unit", `store: {age: "36"}`, "/store/age"},
+		{"sync without unit", `store: {sync: "1"}`, "/store/sync"},
+		{"sync too often", "store: {sync: 1ms}", "/store/sync"},
 		{"ring is no power of two", "capture: {ringMB: 100}", "/capture/ringMB"},
+		{"replay's network", "replay: {allowedCIDRs: [everywhere]}", "/replay/allowedCIDRs/0"},
 		{"namespace", "targets: {namespaces: [Shop]}", "/targets/namespaces/0"},
 		{"label", "targets: {labels: {a: \"b c\"}}", "/targets/labels/a"},
 		{"quantity", "worker: {resources: {limits: {memory: 512MB}}}", "/worker/resources/limits/memory"},

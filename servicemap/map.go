@@ -24,8 +24,16 @@ const (
 )
 
 // MaxOutside is how many addresses without a name are nodes of their own; if there are more,
-// all of them are one node. As many DNS names are nodes, those with the most bytes.
+// all of them are one node. As many DNS names are nodes, those with the most bytes: where there
+// are more, the names of one domain are one node, *.example.com.
 const MaxOutside = 12
+
+// Outside of the cluster anybody makes up addresses and names: only so many of each are told
+// apart, so that they take no room from the cluster's own, and so many more are counted.
+const (
+	maxApart   = 1024
+	maxCounted = 1 << 16
+)
 
 // Node is one box of the map.
 type Node struct {
@@ -33,7 +41,14 @@ type Node struct {
 	Namespace string // "" outside of namespaces
 	Kind      string // "Deployment" and so on, "Service", "Pod", "Namespace", "Node", "DNS", "Address" or "Outside"
 	Members   int    // how many nodes this one stands for, if it is a group; else 0
+	Least     bool   // Members is not all: too many to be counted
 }
+
+// ID tells a node from all others of a map, also of a later one.
+type ID struct{ Namespace, Name, Kind string }
+
+// ID is the node's.
+func (n *Node) ID() ID { return ID{n.Namespace, n.Name, n.Kind} }
 
 // Display is the name with its namespace.
 func (n *Node) Display() string {
@@ -64,6 +79,7 @@ type Edge struct {
 // Map is a finished graph. Nodes are sorted by namespace and name, edges by From, To, transport
 // and port.
 type Map struct {
+	By    By // what made the nodes; those of ByNamespace are of namespaces where they have one
 	Nodes []Node
 	Edges []Edge
 	Left  Left
@@ -75,7 +91,11 @@ type Map struct {
 type Left struct {
 	Flows     uint64 // flows and calls that no node or edge was free for
 	Calls     uint64
-	Addresses int // nodes outside of the cluster that are one node, "outside"
+	Addresses int  // nodes outside of the cluster that are one node, "outside"
+	Uncounted bool // Addresses is not all
+	// Neighbours are flows with addresses of one link only: what systems say to find each other
+	// says nothing of who needs whom.
+	Neighbours uint64
 }
 
 // By is what makes a node.
@@ -103,8 +123,6 @@ func ParseBy(s string) (by By, ok bool) {
 
 func (b By) String() string { return byNames[b] }
 
-type nodeKey struct{ namespace, name, kind string }
-
 type pair struct{ from, to int }
 
 type edgeKey struct {
@@ -127,23 +145,29 @@ type tally struct {
 // Builder counts flows and calls.
 type Builder struct {
 	by       By
-	nodes    map[nodeKey]int
+	nodes    map[ID]int
 	list     []Node
 	edges    map[edgeKey]*edge
 	ports    map[pair]int
 	left     Left
 	first    int64
 	last     int64
-	overflow int // the node of outside addresses that came when there was no room, -1: none
+	apart    map[string]int      // nodes outside of the cluster, by kind
+	overflow int                 // the node of outside addresses that came when there was no room, -1: none
+	beyond   map[uint64]struct{} // hashes of those addresses
 }
 
 // NewBuilder makes an empty one.
 func NewBuilder(by By) *Builder {
-	return &Builder{by: by, nodes: map[nodeKey]int{}, edges: map[edgeKey]*edge{}, ports: map[pair]int{}, overflow: -1}
+	return &Builder{by: by, nodes: map[ID]int{}, edges: map[edgeKey]*edge{}, ports: map[pair]int{}, apart: map[string]int{}, overflow: -1}
 }
 
 // Flow counts one flow; what it holds is not kept.
 func (b *Builder) Flow(f *dissect.Flow) {
+	if neighbours(f) {
+		b.left.Neighbours++
+		return
+	}
 	e := b.edge(f)
 	if e == nil {
 		b.left.Flows++
@@ -162,6 +186,9 @@ func (b *Builder) Flow(f *dissect.Flow) {
 
 // Call counts one call, on the edge of its flow, whichever side it came from.
 func (b *Builder) Call(c *dissect.Call) {
+	if neighbours(c.Flow) {
+		return
+	}
 	e := b.edge(c.Flow)
 	if e == nil {
 		b.left.Calls++
@@ -231,32 +258,95 @@ func (e *edge) tally(name string) *tally {
 }
 
 // node finds or makes the node of an endpoint; -1: there is no room for it.
-func (b *Builder) node(ep *dissect.Endpoint) int {
-	k := b.by.name(ep)
+func (b *Builder) node(ep *dissect.Endpoint) int { return b.nodeOf(b.by.name(ep)) }
+
+func (b *Builder) nodeOf(k ID) int {
 	if i, ok := b.nodes[k]; ok {
 		return i
 	}
-	if len(b.list) >= maxNodes {
-		if !outside(k.kind) || b.overflow < 0 {
-			return -1
+	if outside(k.Kind) {
+		if b.apart[k.Kind] >= maxApart {
+			return b.further(k)
 		}
-		return b.overflow
+		b.apart[k.Kind]++
 	}
-	if len(b.list) == maxNodes-1 { // the last one is for what has no room
-		b.overflow = len(b.list)
-		b.list = append(b.list, Node{Name: "outside", Kind: kindOutside})
-		return b.node(ep)
+	if len(b.list) >= maxNodes {
+		return -1
 	}
 	i := len(b.list)
 	b.nodes[k] = i
-	b.list = append(b.list, Node{Name: k.name, Namespace: k.namespace, Kind: k.kind})
+	b.list = append(b.list, Node{Name: k.Name, Namespace: k.Namespace, Kind: k.Kind})
 	return i
 }
 
+// further is the node of what is outside beyond maxApart; it is not in nodes, and always has room.
+func (b *Builder) further(k ID) int {
+	if b.overflow < 0 {
+		b.overflow = len(b.list)
+		b.list = append(b.list, Node{Name: "outside", Kind: kindOutside})
+		b.beyond = map[uint64]struct{}{}
+	}
+	if len(b.beyond) < maxCounted {
+		b.beyond[k.hash()] = struct{}{}
+	}
+	return b.overflow
+}
+
+// hash is FNV-1a: whoever makes names collide is counted less.
+func (k ID) hash() uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(k.Name) {
+		h = (h ^ uint64(k.Name[i])) * 1099511628211
+	}
+	return h
+}
+
+// Merge adds what another builder of the same grouping counted, which stays as it is.
+func (b *Builder) Merge(o *Builder) {
+	to := make([]int, len(o.list))
+	for i := range o.list {
+		if i != o.overflow {
+			to[i] = b.nodeOf(o.list[i].ID())
+			continue
+		}
+		to[i] = b.further(ID{Name: "outside"})
+		delete(b.beyond, ID{Name: "outside"}.hash())
+		for h := range o.beyond {
+			if len(b.beyond) < maxCounted {
+				b.beyond[h] = struct{}{}
+			}
+		}
+	}
+	b.left.Flows += o.left.Flows
+	b.left.Calls += o.left.Calls
+	b.left.Neighbours += o.left.Neighbours
+	b.seen(o.first, o.last)
+	for k, e := range o.edges {
+		k.pair = pair{to[k.from], to[k.to]}
+		if k.from < 0 || k.to < 0 {
+			b.left.Flows += e.Flows
+			b.left.Calls += e.Calls
+			continue
+		}
+		mine := b.edges[k]
+		if mine == nil {
+			mine = &edge{Edge: Edge{From: k.from, To: k.to, Transport: k.transport, Port: k.port}}
+			b.edges[k] = mine
+			b.ports[k.pair]++
+		}
+		mine.add(&e.Edge)
+		mine.protocols = addTallies(mine.protocols, e.protocols)
+	}
+}
+
 // Map is what was counted so far; the builder goes on.
-func (b *Builder) Map() *Map {
-	m := &Map{Left: b.left, First: b.first, Last: b.last}
-	target := b.fold(m)
+func (b *Builder) Map() *Map { return b.MapAfter(nil) }
+
+// MapAfter is Map for somebody who looks at the one before, nil: nobody. Names outside that
+// were nodes there stay nodes until others have clearly more.
+func (b *Builder) MapAfter(before *Map) *Map {
+	m := &Map{By: b.by, Left: b.left, First: b.first, Last: b.last}
+	target := b.fold(m, before)
 	at := map[edgeKey]int{}
 	var protocols [][]tally
 	for k, e := range b.edges {

@@ -232,3 +232,18 @@ func BenchmarkFlow(b *testing.B) {
 		m.Flow(f)
 	}
 }
+
+// TestNeighbours: what systems say to their neighbours is counted, and no box.
+func TestNeighbours(t *testing.T) {
+	b := NewBuilder(Workload)
+	for _, to := range []string{"[ff02::2]:1", "224.0.0.251:5353", "255.255.255.255:67", "[fe80::1]:1", "169.254.20.10:53", "10.0.0.9:80"} {
+		f := talk(web0, end(to, nil), nil)
+		b.Flow(f)
+		b.Call(call(f, http, 1, false))
+	}
+	b.Flow(talk(end("0.0.0.0:68", nil), cart, nil))
+	m := b.Map()
+	if got := len(m.Edges); got != 2 || m.Left.Neighbours != 5 || m.Left.Calls != 0 {
+		t.Errorf("%d edges, left %+v: %s", got, m.Left, strings.Join(describe(m), "\n"))
+	}
+}

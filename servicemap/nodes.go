@@ -2,7 +2,7 @@ package servicemap
 
 import (
 	"cmp"
-	"slices"
+	"net/netip"
 
 	"github.com/sshark/sshark/dissect"
 )
@@ -23,168 +23,52 @@ func (n *Node) Outside() bool { return outside(n.Kind) || n.Kind == kindOutside 
 
 func outside(kind string) bool { return kind == kindDNS || kind == kindAddress }
 
-// name is the node that an endpoint belongs to.
-func (b By) name(ep *dissect.Endpoint) nodeKey {
-	id := ep.Identity
-	if id == nil {
-		return nodeKey{name: ep.Addr.Addr().Unmap().String(), kind: kindAddress}
-	}
-	workload := nodeKey{id.Namespace, id.Workload, cmp.Or(id.Kind, "Workload")}
-	service := nodeKey{id.Namespace, id.Service, kindService}
-	pod := nodeKey{id.Namespace, id.Pod, kindPod}
-	node := nodeKey{name: id.Node, kind: kindNode}
-	var order []nodeKey
+// candidates are what an endpoint may be as a node, the best first; those without a name are
+// nothing. filter.go says the same in the filter's words.
+func (b By) candidates(id *dissect.Identity) [5]ID {
+	workload := ID{id.Namespace, id.Workload, cmp.Or(id.Kind, "Workload")}
+	service := ID{id.Namespace, id.Service, kindService}
+	pod := ID{id.Namespace, id.Pod, kindPod}
+	node := ID{Name: id.Node, Kind: kindNode}
+	dns := ID{Name: id.DNS, Kind: kindDNS}
 	switch b {
-	case Workload:
-		order = []nodeKey{workload, service, pod}
 	case Service:
-		order = []nodeKey{service, workload, pod}
+		return [5]ID{service, workload, pod, node, dns}
 	case Pod:
-		order = []nodeKey{pod, service, workload}
+		return [5]ID{pod, service, workload, node, dns}
 	case Namespace:
-		order = []nodeKey{{name: id.Namespace, kind: kindNamespace}}
+		return [5]ID{{Name: id.Namespace, Kind: kindNamespace}, node, dns}
 	case ClusterNode:
-		// The address of a service is on no node.
-		order = []nodeKey{node, service}
+		return [5]ID{node, service, dns} // the address of a service is on no node
 	}
-	if b != ClusterNode {
-		order = append(order, node)
-	}
-	order = append(order, nodeKey{name: id.DNS, kind: kindDNS})
-	for _, k := range order {
-		if k.name != "" {
-			return k
-		}
-	}
-	return nodeKey{name: ep.Addr.Addr().Unmap().String(), kind: kindAddress}
+	return [5]ID{workload, service, pod, node, dns}
 }
 
-// fold puts the nodes into the map, those outside that are too many as one, and says where
-// each of the builder's nodes went.
-func (b *Builder) fold(m *Map) (target []int) {
-	bytes := make([]uint64, len(b.list))
-	for k, e := range b.edges {
-		bytes[k.from] += e.Bytes
-		bytes[k.to] += e.Bytes
-	}
-	var folded []int
-	for _, kind := range []string{kindDNS, kindAddress} {
-		var of []int
-		for i := range b.list {
-			if b.list[i].Kind == kind {
-				of = append(of, i)
+// name is the node that an endpoint belongs to.
+func (b By) name(ep *dissect.Endpoint) ID {
+	if ep.Identity != nil {
+		for _, k := range b.candidates(ep.Identity) {
+			if k.Name != "" {
+				return k
 			}
 		}
-		if len(of) <= MaxOutside {
-			continue
-		}
-		if kind == kindDNS {
-			slices.SortFunc(of, func(x, y int) int {
-				return cmp.Or(cmp.Compare(bytes[y], bytes[x]), cmp.Compare(b.list[x].Name, b.list[y].Name))
-			})
-			of = of[MaxOutside:]
-		}
-		folded = append(folded, of...)
 	}
-	if b.overflow >= 0 {
-		folded = append(folded, b.overflow)
-	}
-	in := make([]bool, len(b.list))
-	for _, i := range folded {
-		in[i] = true
-	}
-	order := make([]int, 0, len(b.list))
-	for i := range b.list {
-		if !in[i] {
-			order = append(order, i)
-		}
-	}
-	slices.SortFunc(order, func(x, y int) int {
-		a, c := &b.list[x], &b.list[y]
-		return cmp.Or(cmp.Compare(a.Namespace, c.Namespace), cmp.Compare(a.Name, c.Name), cmp.Compare(a.Kind, c.Kind))
-	})
-	target = make([]int, len(b.list))
-	for at, i := range order {
-		target[i] = at
-		m.Nodes = append(m.Nodes, b.list[i])
-	}
-	if len(folded) > 0 {
-		for _, i := range folded {
-			target[i] = len(m.Nodes)
-		}
-		m.Nodes = append(m.Nodes, Node{Name: "outside", Kind: kindOutside, Members: len(folded)})
-		m.Left.Addresses = len(folded)
-	}
-	return target
+	return ID{Name: ep.Addr.Addr().Unmap().String(), Kind: kindAddress}
 }
 
-// ByNamespace is the map with each namespace as one node; what is outside of namespaces stays
-// as it is.
-func (m *Map) ByNamespace() *Map {
-	g := &Map{Left: m.Left, First: m.First, Last: m.Last}
-	target := make([]int, len(m.Nodes))
-	at := map[string]int{}
-	for i, n := range m.Nodes {
-		j, ok := at[n.Namespace]
-		switch {
-		case n.Namespace == "":
-			j = len(g.Nodes)
-			g.Nodes = append(g.Nodes, n)
-		case !ok:
-			j = len(g.Nodes)
-			at[n.Namespace] = j
-			g.Nodes = append(g.Nodes, Node{Name: n.Namespace, Kind: kindNamespace})
+// neighbours says whether an end of a flow is an address of one link: to many, of nobody, or of
+// IPv6's own. IPv4's are not: clusters have servers there (169.254.20.10 answers DNS).
+func neighbours(f *dissect.Flow) bool {
+	for _, e := range []*dissect.Endpoint{&f.Client, &f.Server} {
+		a := e.Addr.Addr().Unmap()
+		if e.Identity == nil && (a.IsMulticast() || a.IsUnspecified() || a == broadcast || a.Is6() && a.IsLinkLocalUnicast()) {
+			return true
 		}
-		if n.Namespace != "" {
-			g.Nodes[j].Members++
-		}
-		target[i] = j
 	}
-	edges := map[edgeKey]int{}
-	for i := range m.Edges {
-		e := &m.Edges[i]
-		k := edgeKey{pair: pair{target[e.From], target[e.To]}, transport: e.Transport}
-		j, ok := edges[k]
-		if !ok {
-			j = len(g.Edges)
-			edges[k] = j
-			g.Edges = append(g.Edges, Edge{From: k.from, To: k.to, Transport: k.transport, Port: e.Port, Protocol: e.Protocol, Protocols: slices.Clone(e.Protocols)})
-		}
-		to := &g.Edges[j]
-		if to.Port != e.Port {
-			to.Port = 0
-		}
-		to.add(e)
-		to.also(e)
-	}
-	slices.SortFunc(g.Edges, func(a, b Edge) int {
-		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), cmp.Compare(a.Transport, b.Transport))
-	})
-	return g
+	return false
 }
 
-// also names the protocols of another edge, behind those that are named.
-func (e *Edge) also(o *Edge) {
-	names := o.Protocols
-	if len(names) == 0 && o.Protocol != "" {
-		names = []string{o.Protocol}
-	}
-	all := e.Protocols
-	if len(all) == 0 && e.Protocol != "" {
-		all = []string{e.Protocol}
-	}
-	for _, n := range names {
-		if !slices.Contains(all, n) && len(all) < maxProtocols {
-			all = append(all, n)
-		}
-	}
-	if len(all) > 0 {
-		e.Protocol = all[0]
-	}
-	if len(all) > 1 {
-		e.Protocols = all
-	}
-}
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // Key is the filter's word for what the name is (src.Key == name), "" where there is none.
 func (n *Node) Key() string {

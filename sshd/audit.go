@@ -18,7 +18,8 @@ import (
 )
 
 // trail is the audit log: one line for each connection and sign-in that was refused, each
-// session, each question of a screen, each snapshot made, brought or deleted, and each file. Every line has `"audit":true`, and as far as
+// session, each question of a screen, each snapshot made, brought or deleted, each replay that was planned, refused or
+// played (stream, target, node, times, runs, dry_run), and each file. Every line has `"audit":true`, and as far as
 // they are known: user, login, groups, method, key (or key_id and serial), remote, session (the
 // same for all lines of one), kind, what (command line, path, or question), namespaces (what the
 // user may see, "*" is all), told (calls, flows, packets), bytes, refused with its reason, status

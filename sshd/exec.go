@@ -66,7 +66,7 @@ func (s *Server) env(is *session) *command.Env {
 		User:    is.user,
 		Scope:   is.scope,
 		Version: s.o.Version,
-		Cluster: s.cluster(is), Snapshots: is.desk,
+		Cluster: s.cluster(is), Snapshots: is.desk, Replay: s.replay(is),
 	}
 }
 

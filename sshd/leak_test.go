@@ -398,7 +398,7 @@ func TestLeaks(t *testing.T) {
 	if r := finish(t, with.ssh("ops", nil, "calls --all --vantage both")); leaks(r.out) == "" || !strings.Contains(r.out, "10.9.9.9") && !strings.Contains(r.out, "agent") {
 		t.Fatalf("the operator does not see the bank: %+v", r)
 	}
-	for _, a := range attempts {
+	for _, a := range slices.Concat(replayAttempts, attempts) {
 		t.Run(a.name, func(t *testing.T) {
 			as := a.as
 			if as == "" {
@@ -451,7 +451,7 @@ func TestLeaksOfDisobedientWorkers(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	defer func() { x.t = t }()
-	for _, a := range attempts {
+	for _, a := range slices.Concat(replayAttempts, attempts) {
 		if a.honest || a.as == "max" || a.as == "nil" {
 			continue
 		}

@@ -32,6 +32,7 @@ import (
 	"github.com/sshark/sshark/dissect/filter"
 	"github.com/sshark/sshark/sshd/auth"
 	"github.com/sshark/sshark/sshd/doctor"
+	"github.com/sshark/sshark/sshd/replay"
 	"github.com/sshark/sshark/sshd/snapshots"
 	"github.com/sshark/sshark/worker/query"
 )
@@ -57,6 +58,8 @@ type Options struct {
 	// Cluster is what should be captured, for doctor; nil: nobody knows. It returns at once.
 	Cluster  func() *doctor.Cluster
 	Observer Observer // nil: nobody
+	// Replay is how connections are opened for replays; nil: replay is turned off.
+	Replay *ReplayOptions
 	// Snapshots are kept until the server has ended; nil: there are none.
 	Snapshots *snapshots.Library
 	// TUI makes the screen of one session; nil: there is none.
@@ -74,8 +77,10 @@ type TUISession struct {
 	Source       query.Source    // what its user may see: a screen asks no other
 	Remote       string          // address of the client
 	View, Filter string          // of `tui VIEW FILTER`, "" otherwise
+	Stream       string          // of `tui stream ID`
 	Snapshot     string          // of `tui --snapshot NAME`: Source is that
 	Snapshots    *snapshots.Desk // nil: there are none
+	Replay       *replay.Desk    // nil: they are turned off
 	// Doctor examines what its user may see; nil for a snapshot.
 	Doctor        *doctor.Asker
 	Term          string   // TERM of the client

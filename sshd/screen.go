@@ -79,7 +79,7 @@ func (s *Server) runScreen(ctx context.Context, is *session, o command.Screen) (
 		}
 	}()
 	model, err := s.o.TUI(ctx, &TUISession{
-		User: is.user, Source: source, Remote: is.RemoteAddr().String(), View: o.View, Filter: o.Filter, Snapshot: o.Snapshot, Snapshots: is.desk, Doctor: examiner,
+		User: is.user, Source: source, Remote: is.RemoteAddr().String(), View: o.View, Stream: o.Stream, Filter: o.Filter, Snapshot: o.Snapshot, Snapshots: is.desk, Replay: s.replay(is), Doctor: examiner,
 		Term: pty.Term, Environ: environ, Width: w, Height: h,
 		Allow: func(v auth.Verb) error {
 			_, err := is.scope(v)
@@ -155,32 +155,90 @@ func side(n, unknown int) int {
 	return n
 }
 
+// escapeWait is how long what follows an escape character is waited for: a terminal sends the
+// sequence of a key at once, and a packet of SSH keeps it together.
+const escapeWait = 10 * time.Millisecond
+
+// escapeKey is the key itself as nobody can take it for a sequence's beginning (the Kitty
+// keyboard protocol, CSI 27 u). Without it, bubbletea waits 50 ms to see.
+const escapeKey = "\x1b[27u"
+
 // keyReader hands on what the user types, and notices when nothing is typed for long. Output
-// is no sign of life: a screen that is left alone draws for ever.
+// is no sign of life: a screen that is left alone draws for ever. It reads ahead until its
+// input ends.
 type keyReader struct {
-	in    io.Reader
-	idle  time.Duration
-	mu    sync.Mutex
-	timer *time.Timer
+	idle   time.Duration
+	typed  chan []byte // closed when the input has ended, for the reason err
+	err    error
+	rest   []byte // typed, not handed on yet
+	ended  chan struct{}
+	mu     sync.Mutex
+	timer  *time.Timer
+	closed sync.Once
 }
 
 func newKeyReader(in io.Reader, idle time.Duration, expired func()) *keyReader {
-	return &keyReader{in: in, idle: idle, timer: time.AfterFunc(idle, expired)}
+	k := &keyReader{idle: idle, typed: make(chan []byte), ended: make(chan struct{}), timer: time.AfterFunc(idle, expired)}
+	go k.fill(in)
+	return k
+}
+
+// fill reads ahead.
+func (k *keyReader) fill(in io.Reader) {
+	defer close(k.typed)
+	for {
+		p := make([]byte, 1024)
+		n, err := in.Read(p)
+		if n > 0 {
+			select {
+			case k.typed <- p[:n]:
+			case <-k.ended:
+				return
+			}
+		}
+		if err != nil {
+			k.err = err
+			return
+		}
+	}
 }
 
 // Read implements io.Reader.
 func (k *keyReader) Read(p []byte) (int, error) {
-	n, err := k.in.Read(p)
-	if n > 0 {
+	if len(k.rest) == 0 {
+		typed, ok := <-k.typed
+		if !ok {
+			return 0, k.err
+		}
 		k.mu.Lock()
 		k.timer.Reset(k.idle)
 		k.mu.Unlock()
+		if k.rest = typed; string(typed) == "\x1b" {
+			k.rest = k.afterEscape()
+		}
 	}
-	return n, err
+	n := copy(p, k.rest)
+	k.rest = k.rest[n:]
+	return n, nil
+}
+
+// afterEscape is what was typed if it began with an escape character alone.
+func (k *keyReader) afterEscape() []byte {
+	late := time.NewTimer(escapeWait)
+	defer late.Stop()
+	select {
+	case more, ok := <-k.typed:
+		if ok {
+			return append([]byte{0x1b}, more...)
+		}
+	case <-late.C:
+	}
+	return []byte(escapeKey)
 }
 
 func (k *keyReader) stop() {
 	k.mu.Lock()
 	k.timer.Stop()
 	k.mu.Unlock()
+	k.closed.Do(func() { close(k.ended) })
 }

@@ -28,6 +28,7 @@ type Server struct {
 	trail    *trail
 	gate     *gate
 	sessions *tally
+	replays  *tally // that are under way
 
 	// stopping ends all sessions; its cause is what they say.
 	stopping context.Context
@@ -55,7 +56,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, usage: newUsage(o.Now), trail: newTrail(o.Audit, o.Log), gate: newGate(o.Limits, o.Now), sessions: newTally(o.Limits.Sessions)}
+	s := &Server{o: o, usage: newUsage(o.Now), trail: newTrail(o.Audit, o.Log), gate: newGate(o.Limits, o.Now), sessions: newTally(o.Limits.Sessions), replays: newTally(maxReplays)}
 	s.policy, err = auth.NewAuthority(auth.AuthorityOptions{Path: o.Policy, Reviews: o.Reviews, Log: o.Log, Now: o.Now})
 	if err != nil {
 		return nil, fmt.Errorf("start ssh server: %w", err)

@@ -30,6 +30,7 @@ import (
 	"github.com/sshark/sshark/sshd/sourcetest"
 	"github.com/sshark/sshark/tui"
 	"github.com/sshark/sshark/worker/query"
+	"github.com/sshark/sshark/worker/reach"
 	"github.com/sshark/sshark/worker/server"
 )
 
@@ -70,6 +71,7 @@ type tenants struct {
 	bank    bool   // the bank's own traffic is there
 	stream  string // ID of a flow that the bank keeps to itself
 	call    uint64 // and of a call in it
+	door    *door  // what replays reach
 }
 
 // deaf is a worker that does not obey: it answers as if there were no limits.
@@ -102,6 +104,9 @@ rules:
   namespaces: [shop]
 - users: [kim]
   verbs: [snapshot]
+  namespaces: [shop]
+- users: [rae]
+  verbs: [see, payload, replay]
   namespaces: [shop]
 - users: [meg]
   verbs: [see]
@@ -138,6 +143,7 @@ func newTenants(t *testing.T, bank, obey bool, change func(*Options)) *tenants {
 		}
 		names.Learn(a, 0, identity.Owner{Identity: id})
 	}
+	x.door = newDoor(t, names)
 	names.Learn(netip.MustParseAddr(machine.addr), 0, identity.Owner{Identity: &dissect.Identity{Node: "node-a"}, Ports: map[uint16]*dissect.Identity{
 		9100: {Namespace: "bank", Pod: "agent-" + secret}, 9200: {Namespace: "shop", Pod: "agent-0"}}})
 	owners := map[netip.Addr]identity.Owner{} // told to the stores, as workers keep names with the packets
@@ -171,12 +177,13 @@ func newTenants(t *testing.T, bank, obey bool, change func(*Options)) *tenants {
 		if !obey {
 			source = deaf{source}
 		}
-		x.members = append(x.members, fleet.Member{Name: nodeOf(n), Source: remote(t, source, parsers)})
+		x.members = append(x.members, fleet.Member{Name: nodeOf(n), Source: remote(t, source, parsers, x.door)})
 	}
 	x.traffic()
+	o.Replay = x.replays(parsers)
 
 	keys := ""
-	for _, u := range []string{"ada dev", "kim dev", "meg", "max", "nil", "ops ops"} {
+	for _, u := range []string{"ada dev", "kim dev", "meg", "max", "nil", "rae", "ops ops"} {
 		name, group, grouped := strings.Cut(u, " ")
 		options := fmt.Sprintf(`environment="SSHARK_USER=%s"`, name)
 		if grouped {
@@ -212,11 +219,11 @@ func newTenants(t *testing.T, bank, obey bool, change func(*Options)) *tenants {
 func nodeOf(n int) string { return "node-" + string(rune('a'+n)) }
 
 // remote puts a source behind gRPC, as a worker's is.
-func remote(t *testing.T, source query.Source, parsers []*dissect.Protocol) query.Source {
+func remote(t *testing.T, source query.Source, parsers []*dissect.Protocol, door reach.Reacher) query.Source {
 	t.Helper()
 	pipe := bufconn.Listen(1 << 20)
 	g := grpc.NewServer()
-	server.New(source).Register(g)
+	server.New(source).Reaching(door).Register(g)
 	ended := make(chan error, 1)
 	go func() { ended <- g.Serve(pipe) }()
 	conn, err := grpc.NewClient("passthrough:///worker", grpc.WithTransportCredentials(insecure.NewCredentials()),

@@ -21,8 +21,8 @@ func full(b *testing.B) tea.Model {
 	if !ok {
 		b.Fatal("Init is no batch")
 	}
-	m, _ = m.Update(batch[1]()) // the nodes
-	cmd := batch[0]             // the rows, until what is kept was read
+	m, _ = m.Update(batch[0]()) // the nodes
+	cmd := batch[len(batch)-1]  // the rows, until what is kept was read
 	for range 100 {
 		m, cmd = m.Update(cmd())
 		if strings.Contains(m.View().Content, "10,000 calls") {

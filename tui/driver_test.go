@@ -36,12 +36,20 @@ type operator struct {
 // sit starts a session in a bubble, hands it to the test, and ends it.
 func sit(t *testing.T, o tui.Options, width, height int, prepare func(*shop), test func(*operator)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		s := newShop(time.Now, 4000, 200*time.Millisecond)
+	sitBefore(t, o, width, height, func(s *shop) tui.Backend {
 		if prepare != nil {
 			prepare(s)
 		}
-		o.Backend, o.Now = s, time.Now
+		return s
+	}, test)
+}
+
+// sitBefore is sit before a backend that is made of the shop.
+func sitBefore(t *testing.T, o tui.Options, width, height int, backend func(*shop) tui.Backend, test func(*operator)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := newShop(time.Now, 4000, 200*time.Millisecond)
+		o.Backend, o.Now = backend(s), time.Now
 		if s.drawer != nil {
 			o.Snapshots = s.drawer
 		}

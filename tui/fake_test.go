@@ -2,6 +2,7 @@ package tui_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -105,7 +106,9 @@ type shop struct {
 	panics string // "calls", "detail", "nodes", "check"
 	extra  []*dissect.Call
 	live   chan *dissect.Call
-	drawer *drawer // nil: there are no snapshots
+	drawer *drawer       // nil: there are no snapshots
+	slow   time.Duration // how long a detail takes
+	heard  heard
 
 	mu      sync.Mutex
 	queries []tui.Query
@@ -137,6 +140,8 @@ func (s *shop) matches(filter string, c *dissect.Call) (bool, error) {
 			ok = c.Protocol.Name == part
 		case part == "error":
 			ok = c.Error
+		case part == `node_name == "node-a"`:
+			ok = c.Flow.Node == "node-a"
 		case part == "status_code >= 500":
 			ok = status >= 500
 		case strings.HasPrefix(part, "status_code == "):
@@ -200,6 +205,34 @@ func (s *shop) Complete(filter string, cursor int) []tui.Completion {
 		}
 	}
 	return out
+}
+
+// Columns knows a few fields of the shop's calls.
+func (s *shop) Columns(names ...string) (tui.ColumnReader, error) {
+	if s.panics == "columns" {
+		panic("columns")
+	}
+	for _, n := range names {
+		if !slices.Contains([]string{"host", "status_code", "redis_key", "request.headers.user-agent", "request.headers.accept"}, n) {
+			return nil, fmt.Errorf("filter:1:1: undeclared reference to %q", n)
+		}
+	}
+	return func(dst []any, c *dissect.Call) []any {
+		var fields map[string]any
+		raw := strings.TrimPrefix(string(c.Message.AppendFields(nil)), ",")
+		_ = json.Unmarshal([]byte("{"+raw+"}"), &fields) // hostile ones have none
+		for _, n := range names {
+			var v any
+			if key, ok := strings.CutPrefix(n, "request.headers."); ok {
+				headers, _ := fields["request.headers"].(map[string]any)
+				v = headers[key]
+			} else if v = fields[n]; n == "status_code" && v != nil {
+				v = int64(v.(float64))
+			}
+			dst = append(dst, v)
+		}
+		return dst
+	}, nil
 }
 
 func (s *shop) Calls(ctx context.Context, q tui.Query, each func(*dissect.Call) error) (tui.Report, error) {
@@ -282,10 +315,20 @@ func (s *shop) Flows(ctx context.Context, q tui.Query, each func(*dissect.Flow) 
 			continue
 		}
 		f := c.Flow
+		if q.Stream != "" && q.Stream != f.ID.String() {
+			continue
+		}
 		if k := slices.IndexFunc(flows, func(o *dissect.Flow) bool { return o.ID == f.ID && o.Client == f.Client && o.Server == f.Server }); k >= 0 {
 			f = flows[k]
 		} else {
 			f.First, f.Protocol = at, c.Protocol
+			f.State = []dissect.State{dissect.Closed, dissect.InProgress, dissect.Open, dissect.Reset}[len(flows)%4]
+			if f.State == dissect.Reset {
+				f.Lost[1] = 1448
+			}
+			if s.heard.hostile {
+				f.Client.Identity = &dissect.Identity{Pod: "a\x1b[2Jb\u202egnp\u200b👩\u200d💻", Namespace: "\x9b31m"}
+			}
 			flows = append(flows, f)
 		}
 		f.Last = at
@@ -305,7 +348,14 @@ func (s *shop) Flows(ctx context.Context, q tui.Query, each func(*dissect.Flow) 
 	return report, nil
 }
 
-func (s *shop) Detail(_ context.Context, ref tui.Ref) (*tui.Detail, error) {
+func (s *shop) Detail(ctx context.Context, ref tui.Ref) (*tui.Detail, error) {
+	if s.slow > 0 {
+		select {
+		case <-time.After(s.slow):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	if s.panics == "detail" {
 		panic("detail")
 	}

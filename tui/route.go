@@ -16,14 +16,29 @@ import (
 type kind struct {
 	names []string // the first is shown, and completed to
 	help  string
-	make  func(m *Model, to view.GoMsg) view.Screen // nil: it is home
+	make  func(m *Model, to view.GoMsg) view.Screen
 }
+
+// takesStream says whether a stream's ID, not a filter, follows its name.
+func (k kind) takesStream() bool { return k.names[0] == "stream" }
 
 // kinds is the list of them, in the order in which they are offered.
 func kinds() []kind {
 	return []kind{
 		{[]string{"calls", "c"}, "what was asked and answered; a filter may follow", func(m *Model, to view.GoMsg) view.Screen {
 			return view.NewCalls(m.host, to.Scope)
+		}},
+		{[]string{"flows", "flow", "f"}, "conversations and how they ended; a filter may follow", func(m *Model, to view.GoMsg) view.Screen {
+			return view.NewFlows(m.host, to.Scope)
+		}},
+		{[]string{"stream"}, "what was said in a flow; its ID follows", func(m *Model, to view.GoMsg) view.Screen {
+			return view.NewStream(m.host, to.Of, to.Scope)
+		}},
+		{[]string{"packets", "packet", "p"}, "packets with their layers: of what is looked at, the newest", func(m *Model, to view.GoMsg) view.Screen {
+			return view.NewPackets(m.host, to.Of, to.Scope)
+		}},
+		{[]string{"map", "m"}, "the service map: who speaks with whom; a filter may follow", func(m *Model, to view.GoMsg) view.Screen {
+			return view.NewServiceMap(m.host, to.Scope)
 		}},
 		{[]string{"nodes", "node", "no"}, "how each node is: rates, losses, what is kept", func(m *Model, _ view.GoMsg) view.Screen {
 			return view.NewNodes(m.host, m.health)
@@ -80,7 +95,7 @@ func (m *Model) open(name string, scope view.Scope) {
 	m.calls = view.NewCalls(m.host, scope)
 	m.trail, m.before = []place{{"calls", m.calls}}, nil
 	if k, ok := kindOf(name); ok && k.names[0] != "calls" {
-		m.trail = append(m.trail, place{k.names[0], k.make(m, view.GoMsg{Scope: scope})})
+		m.trail = append(m.trail, place{k.names[0], k.make(m, view.GoMsg{Scope: scope, Of: view.Ref{Stream: m.o.Stream}})})
 	}
 	m.resize()
 }
@@ -162,59 +177,6 @@ func (m *Model) prune(all []view.Screen) {
 	}
 }
 
-// command is what can be typed after ":".
-type command struct {
-	names []string // the first is completed to
-	help  string
-	run   func(m *Model, arg string) tea.Cmd
-}
-
-// commands is the list of them, in the order in which they are offered.
-func commands() []command {
-	var all []command
-	for _, k := range kinds() {
-		all = append(all, command{k.names, k.help, func(m *Model, arg string) tea.Cmd {
-			if err := m.host.Backend.Check(arg); arg != "" && err != nil {
-				return m.say(view.FlashMsg{Text: "filter: " + firstLine(err.Error()), Bad: true})
-			}
-			cmd := m.visit(k)
-			s, scoped := m.top().(view.Scoped)
-			switch {
-			case arg != "" && !scoped:
-				return tea.Batch(cmd, m.say(view.FlashMsg{Text: k.names[0] + " takes no filter", Bad: true}))
-			case arg != "":
-				return tea.Batch(cmd, s.SetScope(view.Scope{Window: s.Scope().Window, Filter: arg}))
-			}
-			return cmd
-		}})
-	}
-	return append(all, []command{
-		{[]string{"live"}, "what is captured now, instead of a snapshot", func(m *Model, _ string) tea.Cmd {
-			if m.snapshot == "" {
-				return m.say(view.FlashMsg{Text: "this is no snapshot: it is what is captured"})
-			}
-			return m.look(m.o.Backend, "", nil, Window{Last: defaultWindow})
-		}},
-		{[]string{"window", "w"}, "the time to look at: 5m, all, 14:00-14:15", func(m *Model, arg string) tea.Cmd {
-			w, err := view.ParseWindow(arg, m.o.Now(), m.o.Location)
-			if err != nil {
-				return m.say(view.FlashMsg{Text: err.Error(), Bad: true})
-			}
-			s, scoped := m.top().(view.Scoped)
-			if !scoped {
-				m.walk(m.trail[:1:1])
-				s = m.calls
-			}
-			return s.SetScope(view.Scope{Window: w, Filter: s.Scope().Filter})
-		}},
-		{[]string{"help", "h"}, "the keys", func(m *Model, _ string) tea.Cmd {
-			m.help, m.scroll = true, 0
-			return nil
-		}},
-		{[]string{"quit", "q", "q!"}, "leave", func(m *Model, _ string) tea.Cmd { return m.quit() }},
-	}...)
-}
-
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")
 	return s
@@ -231,7 +193,8 @@ func (m *Model) look(b Backend, name string, done func(), w Window) tea.Cmd {
 		m.done()
 	}
 	host := *m.host
-	host.Backend = b
+	host.Backend, host.Home = b, w
+	m.snapshots.SetHost(&host)
 	m.host, m.snapshot, m.done, m.health = &host, name, done, view.NodesMsg{}
 	m.open("", view.Scope{Window: w})
 	return m.calls.Init()
@@ -242,7 +205,7 @@ func (m *Model) pressCommand(k tea.KeyPressMsg) tea.Cmd {
 	case component.Cancelled:
 		m.typing = false
 	case component.Changed:
-		m.complete()
+		return m.complete()
 	case component.Accepted:
 		line := strings.TrimSpace(m.command.Input.Value())
 		m.typing = false
@@ -253,41 +216,6 @@ func (m *Model) pressCommand(k tea.KeyPressMsg) tea.Cmd {
 		return m.run(line)
 	}
 	return nil
-}
-
-// run does what was typed. A beginning that only one command has is enough.
-func (m *Model) run(line string) tea.Cmd {
-	name, arg, _ := strings.Cut(line, " ")
-	var found []command
-	for _, c := range commands() {
-		for _, n := range c.names {
-			if n == name {
-				return c.run(m, strings.TrimSpace(arg))
-			}
-		}
-		if strings.HasPrefix(c.names[0], name) {
-			found = append(found, c)
-		}
-	}
-	if len(found) == 1 {
-		return found[0].run(m, strings.TrimSpace(arg))
-	}
-	return m.say(view.FlashMsg{Text: "there is no command " + name + ": press : and tab", Bad: true})
-}
-
-// complete offers the commands that begin as what is typed.
-func (m *Model) complete() {
-	typed := m.command.Input.Value()
-	var items []component.Item
-	m.command.State, m.command.Message = component.Idle, ""
-	if name, _, more := strings.Cut(typed, " "); !more {
-		for _, c := range commands() {
-			if strings.HasPrefix(c.names[0], name) {
-				items = append(items, component.Item{Text: c.names[0], Help: c.help})
-			}
-		}
-	}
-	m.command.SetItems(items)
 }
 
 // sections are the keys of all that is shown, for the help screen.

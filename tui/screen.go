@@ -77,8 +77,10 @@ func (m *Model) header() string {
 		text style.Text
 		look func(...string) string
 	}
-	left := []piece{{" sshark ", st.Brand.Render}, {style.Text(m.name()) + "  ", st.Text.Render}}
-	if text, warn := m.top().Status(); text != "" {
+	text, warn := m.top().Status()
+	crumbs := m.crumbs(min(m.width/3, m.width-rightWidth-11-text.Width())) // what is going on matters more than how one came here
+	left := []piece{{" sshark ", st.Brand.Render}, {crumbs + "  ", st.Text.Render}}
+	if text != "" {
 		look := st.Accent.Render
 		if warn {
 			look = st.Warn.Render
@@ -112,6 +114,32 @@ func (m *Model) header() string {
 	}
 	return b.String() + style.Blank(room+1) + right
 }
+
+// crumbs is where one is, and how one came there: the last views of the trail, in at most w
+// cells unless the name of the last needs more.
+func (m *Model) crumbs(w int) style.Text {
+	from := max(0, len(m.trail)-maxCrumbs)
+	out := style.Text("")
+	if from > 0 {
+		out = "… › "
+	}
+	for i, p := range m.trail[from:] {
+		if i > 0 {
+			out += " › "
+		}
+		out += style.Text(p.name)
+	}
+	if out.Width() <= w {
+		return out
+	}
+	if out = "… › " + style.Text(m.name()); out.Width() <= w {
+		return out
+	}
+	return style.Text(m.name())
+}
+
+// maxCrumbs is how many views of the trail are shown.
+const maxCrumbs = 4
 
 // vitals are the packets and drops per second and the nodes.
 func (m *Model) vitals() (string, int) {

@@ -34,9 +34,14 @@ type (
 	PodProblem = view.PodProblem
 	Completion = view.Completion
 	Window     = view.Window
+	PacketSink = view.PacketSink
+	StreamSink = view.StreamSink
 
 	SnapshotKeeper = view.SnapshotKeeper
 	Snapshot       = view.Snapshot
+	FilterKeeper   = view.FilterKeeper
+	SavedFilter    = view.SavedFilter
+	ColumnReader   = view.ColumnReader
 
 	Examiner = view.Examiner
 	Finding  = view.Finding
@@ -50,6 +55,8 @@ func NewDetail(c *dissect.Call) *Detail { return view.NewDetail(c) }
 type Options struct {
 	Backend   Backend
 	Snapshots SnapshotKeeper // nil: there are none
+	Filters   FilterKeeper   // nil: filters are saved until the session ends
+	Console   bool           // scp gets packets from it
 	Doctor    Examiner       // nil: there is nothing to examine
 	// Context ends every question; nil: they end when the operator quits.
 	Context  context.Context
@@ -57,7 +64,8 @@ type Options struct {
 	Location *time.Location   // of the times shown; nil: UTC
 	User     string           // who is logged in, "" : not shown
 	Host     string           // what is looked at: the console's name, or a file's
-	View     string           // where it starts: "calls" (also ""), "nodes"
+	View     string           // where it starts, one of Views; "": calls
+	Stream   string           // the ID, of a view that is of a stream
 	Filter   string           // checked by the caller
 	Window   *Window          // nil: the last 15 minutes
 	// Profile and Dark are how it looks until the terminal has said what it can:
@@ -91,16 +99,18 @@ type Model struct {
 	before    []place // where one was before that
 	calls     *view.Calls
 	snapshots *view.Snapshots
+	home      Window // what was looked at first
 	snapshot  string // the name of what is looked at, "" if it is Options.Backend
 	done      func() // ends the looking at a snapshot; nil: nothing has to be done
 
-	health  view.NodesMsg
-	command component.Prompt // ":"
-	typing  bool
-	help    bool
-	scroll  int // of the help
-	flash   view.FlashMsg
-	flashed int // number of the flash
+	health    view.NodesMsg
+	command   component.Prompt // ":"
+	typing    bool
+	completed int // number of the last completion
+	help      bool
+	scroll    int // of the help
+	flash     view.FlashMsg
+	flashed   int // number of the flash
 }
 
 // flashEnd takes a message away.
@@ -125,7 +135,9 @@ func New(o Options) Model {
 	var ctx context.Context
 	ctx, m.cancel = context.WithCancel(o.Context)
 	st := style.New(m.profile, m.dark)
-	m.host = &view.Host{Context: ctx, Backend: o.Backend, Styles: &st, Clock: view.Clock{Now: o.Now, Location: o.Location}}
+	m.host = &view.Host{Context: ctx, Backend: o.Backend, Styles: &st, Clock: view.Clock{Now: o.Now, Location: o.Location, Local: o.Location},
+		Home: window, Memory: &view.Memory{Saved: view.Saved{Keeper: o.Filters}}}
+	m.home = window
 	m.snapshots = view.NewSnapshots(m.host, o.Snapshots)
 	m.command = component.NewPrompt(":", "a command", &st)
 	m.command.Direct = true
@@ -135,7 +147,7 @@ func New(o Options) Model {
 
 // Init asks what there is.
 func (m Model) Init() tea.Cmd {
-	cmds := []tea.Cmd{m.askNodes(0), tea.RequestBackgroundColor}
+	cmds := []tea.Cmd{m.askNodes(0), tea.RequestBackgroundColor, m.host.Memory.Saved.Load(m.host.Context)}
 	for s := range m.screens() {
 		cmds = append(cmds, s.Init())
 	}
@@ -199,6 +211,15 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 			return m.say(view.FlashMsg{Text: msg.Err.Error(), Bad: true})
 		}
 		return m.look(msg.Backend, msg.Name, msg.Done, Window{})
+	case view.ExportMsg:
+		return m.keep(msg)
+	case view.SavedMsg:
+		return m.host.Memory.Saved.Take(msg)
+	case completedMsg:
+		if m.typing && msg.number == m.completed {
+			m.command.SetItems(msg.items)
+		}
+		return nil
 	case view.FlashMsg:
 		return m.say(msg)
 	case flashEnd:
@@ -213,8 +234,7 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 			return m.top().Update(msg)
 		}
 		m.command.Paste(msg.Content)
-		m.complete()
-		return nil
+		return m.complete()
 	case tea.MouseMsg:
 		return m.point(msg)
 	}
@@ -266,7 +286,7 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, m.keys.Command):
 		m.typing = true
 		m.command.Open("")
-		m.complete()
+		return m.complete()
 	case key.Matches(k, m.keys.Last):
 		return m.swap()
 	case key.Matches(k, m.keys.Mouse):
@@ -275,6 +295,9 @@ func (m *Model) press(k tea.KeyPressMsg) tea.Cmd {
 			return m.say(view.FlashMsg{Text: "the mouse works here"})
 		}
 		return m.say(view.FlashMsg{Text: "the mouse selects text of your terminal; M turns it back"})
+	case key.Matches(k, m.keys.Time):
+		m.host.Clock.Next()
+		return m.say(view.FlashMsg{Text: "times: " + m.host.Clock.Form.String() + zoneOf(m.host.Clock)})
 	case key.Matches(k, m.keys.Back):
 		return m.back()
 	case key.Matches(k, m.keys.Quit):

@@ -169,7 +169,7 @@ func TestDetails(t *testing.T) {
 			op.press("j")
 		}
 		op.see("user-agent")
-		op.press("G", "c")
+		op.press("G", "c", "c")
 		if !strings.Contains(op.copied, `"price":{"amount":1999`) {
 			t.Errorf("copied %q, want the body", op.copied)
 		}
@@ -277,11 +277,13 @@ func TestMouse(t *testing.T) {
 
 func TestCopyIsOSC52(t *testing.T) {
 	sit(t, plain, 80, 24, nil, func(op *operator) {
-		op.press("k", "c")
+		op.press("k", "c", "c")
 		if !strings.Contains(op.copied, "shop/") || strings.Contains(op.copied, "\n") {
 			t.Errorf("copied %q, want the line of a call", op.copied)
 		}
 		op.press("k", "k", "k", "space", "space", "c")
+		op.see("copy as", "as calls -o json prints it")
+		op.press("enter")
 		op.see("copied 2 marked calls", "2 marked")
 		if n := strings.Count(op.copied, "\n"); n != 2 {
 			t.Errorf("copied %q, want two lines", op.copied)

@@ -114,6 +114,12 @@ func (n *Who) Owner(a netip.Addr, o identity.Owner, from int64) {
 	n.learn(a, now, o) // if another owner is known of since then
 }
 
+// At is who has an address and port now, as far as this worker knows; nil: it does not.
+func (n *Who) At(a netip.AddrPort) *dissect.Identity {
+	o := n.w.names.Owner(a.Addr().Unmap(), time.Now().UnixNano())
+	return o.At(a.Port())
+}
+
 // NeverPorts replaces the ports at this node's addresses that lead to the console.
 func (n *Who) NeverPorts(list []uint16) {
 	n.hear()

@@ -100,6 +100,12 @@ func Start(o Options) (*Worker, error) {
 // Source answers questions about this node.
 func (w *Worker) Source() query.Source { return w.source }
 
+// Inside runs f on a thread that is in the network namespace of the pod that has an address, see
+// capture.Capture.Inside.
+func (w *Worker) Inside(a netip.Addr, f func() error) (ok bool, err error) {
+	return w.capture.Inside(a, f)
+}
+
 // Who is where a hub tells who is who.
 func (w *Worker) Who() *Who { return w.who }
 

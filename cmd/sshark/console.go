@@ -6,21 +6,24 @@ import (
 	"log/slog"
 	"os"
 	"time"
+	_ "time/tzdata" // the console's image has no time zones, and operators name theirs
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
 	"github.com/charmbracelet/x/term"
 
 	"github.com/sshark/sshark/sshd"
+	"github.com/sshark/sshark/sshd/savedfilters"
 	"github.com/sshark/sshark/sshd/screen"
 	"github.com/sshark/sshark/tui"
 )
 
-// screens makes the screen of each session of a console.
-func screens(d *dialect, host string) func(context.Context, *sshd.TUISession) (tea.Model, error) {
+// screens makes the screen of each session of a console; saved keeps its users' filters.
+func screens(d *dialect, host string, saved *savedfilters.Library) func(context.Context, *sshd.TUISession) (tea.Model, error) {
 	return func(ctx context.Context, s *sshd.TUISession) (tea.Model, error) {
 		o := tui.Options{Backend: screen.New(s.Source, d.language), Snapshots: screen.NewSnapshots(s.Snapshots, d.language, time.Now),
-			Context: ctx, User: s.User.Name, Host: host, View: s.View, Filter: s.Filter, Profile: colorprofile.Env(s.Environ)}
+			Filters: saved.Of(s.User.Name), Console: true,
+			Context: ctx, User: s.User.Name, Host: host, View: s.View, Stream: s.Stream, Filter: s.Filter, Profile: colorprofile.Env(s.Environ)}
 		if s.Doctor != nil {
 			o.Doctor = &screen.Examiner{Asker: *s.Doctor}
 		}

@@ -25,13 +25,14 @@ import (
 	"github.com/sshark/sshark/sshd/doctor"
 	"github.com/sshark/sshark/sshd/fleet"
 	hubmetrics "github.com/sshark/sshark/sshd/metrics"
+	"github.com/sshark/sshark/sshd/savedfilters"
 	"github.com/sshark/sshark/worker/metrics"
 )
 
 // hubOptions are the flags of hub.
 type hubOptions struct {
 	listen, tls, hostKeys, keys, userCA, policy string
-	tokens                                      bool
+	tokens, replay                              bool
 	workers, namespace, kubeconfig, data, http  string
 	workerPort                                  uint16
 	snapshotsMB                                 int64
@@ -57,11 +58,12 @@ func hubCommand(d *dialect) *cobra.Command {
 	f.StringVar(&o.userCA, "user-ca", "", "`FILE` with the CAs whose user certificates get in")
 	f.StringVar(&o.policy, "policy", "", "`FILE` that says who may do what; default: who gets in by key or certificate may do everything")
 	f.BoolVar(&o.tokens, "tokens", false, "who has a token of the cluster gets in; the policy says what they may")
+	f.BoolVar(&o.replay, "replay", true, "recorded flows may be sent again, by those whom the policy lets")
 	f.StringVar(&o.workers, "workers", kube.DefaultWorkers, "`SELECTOR` of the workers' labels")
 	f.Uint16Var(&o.workerPort, "worker-port", 4290, "`PORT` of the workers")
 	f.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"), "`NAMESPACE` of hub and workers; default: POD_NAMESPACE of the environment")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "`FILE` that says how to reach the cluster; default: the one that this runs in")
-	f.StringVar(&o.data, "data", "/data", "`DIR` that may be written to, for snapshots and exports")
+	f.StringVar(&o.data, "data", "/data", "`DIR` that may be written to, for snapshots, exports and saved filters")
 	declareSnapshots(f, &o.snapshotsMB)
 	f.StringVar(&o.http, "http", ":9090", "`ADDRESS` of /metrics, /healthz and /readyz; \"\": none")
 	return c
@@ -101,6 +103,10 @@ func runHub(ctx context.Context, d *dialect, o hubOptions, errw io.Writer) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
+	saved, err := savedfilters.Open(filepath.Join(o.data, "filters"))
+	if err != nil {
+		return err
+	}
 	client, err := kube.Connect(o.kubeconfig)
 	if err != nil {
 		return fmt.Errorf("%w; --kubeconfig FILE names one", err)
@@ -117,7 +123,8 @@ func runHub(ctx context.Context, d *dialect, o hubOptions, errw io.Writer) (err 
 	if err != nil {
 		return usageError{err}
 	}
-	members, err := fleet.NewMembers(fleet.MembersOptions{TLS: o.tls, Protocols: d.protocols, Directory: directory{cluster, uint16(listener.Addr().(*net.TCPAddr).Port)}, Log: log})
+	known := directory{cluster, uint16(listener.Addr().(*net.TCPAddr).Port)}
+	members, err := fleet.NewMembers(fleet.MembersOptions{TLS: o.tls, Protocols: d.protocols, Directory: known, Log: log})
 	if err != nil {
 		return fmt.Errorf("%w; --tls names the folder: workers answer to a certificate of the same CA only", err)
 	}
@@ -129,10 +136,13 @@ func runHub(ctx context.Context, d *dialect, o hubOptions, errw io.Writer) (err 
 	console := sshd.Options{
 		Listener: listener, HostKeys: keys, AuthorizedKeys: o.keys, UserCA: o.userCA, Policy: o.policy, Reviews: reviews{client, cluster},
 		Source: questions.Of(members.Fleet()), Language: d.language, Version: versionText(), Spool: o.data, Snapshots: kept, Log: log,
-		Cluster: func() *doctor.Cluster { return expected(cluster, o.namespace) }, Observer: counts, TUI: screens(d, nodeName()),
+		Cluster: func() *doctor.Cluster { return expected(cluster, o.namespace) }, Observer: counts, TUI: screens(d, nodeName(), saved),
 	}
 	if o.tokens {
 		console.Tokens = client
+	}
+	if o.replay {
+		console.Replay = replayCluster(d, members.Fleet(), known, o.namespace)
 	}
 	srv, err := sshd.New(console)
 	if err != nil {

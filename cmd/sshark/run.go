@@ -129,6 +129,7 @@ func fileEnv(d *dialect, in io.Reader, out, errw io.Writer) *command.Env {
 			}
 			return f, f, nil
 		}}
+	e.Replay = replayHere(d)
 	if f, ok := out.(*os.File); ok && term.IsTerminal(f.Fd()) {
 		e.Terminal = true
 		e.Width, _, _ = term.GetSize(f.Fd())

@@ -24,6 +24,8 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", filepath.Dir(path)+string(os.PathListSeparator)+e.Getenv("PATH"))
 			e.Setenv("TZ", "UTC")
+			e.Setenv("SHOP", shop(t, "404 Not Found"))
+			e.Setenv("CHANGED", shop(t, "200 OK"))
 			for name, text := range captures(t) {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), text, 0o600); err != nil {
 					return err
@@ -44,7 +46,7 @@ func captures(t *testing.T) map[string][]byte {
 	server := netip.MustParseAddrPort("10.1.0.2:80")
 	iface := &pcap.Interface{Name: "eth0", Link: pcap.LinkEthernet, Node: "node-a", Pod: pcap.Pod{Namespace: "shop", Name: "cart-0"},
 		Addrs: []netip.Prefix{netip.PrefixFrom(server.Addr(), 24)}}
-	c := conversation{client: client, server: server, at: scriptTime, iface: iface}
+	c := conversation{client: client, server: server, at: scriptTime, iface: iface, seq: [2]uint32{1000, 2000}}
 	c.tcp(0, 0x02, "")
 	c.tcp(1, 0x12, "")
 	c.tcp(0, 0x10, "")

@@ -27,6 +27,7 @@ import (
 	"github.com/sshark/sshark/pcap/store"
 	"github.com/sshark/sshark/sshd"
 	"github.com/sshark/sshark/sshd/fleet"
+	"github.com/sshark/sshark/sshd/savedfilters"
 	"github.com/sshark/sshark/worker"
 	"github.com/sshark/sshark/worker/bpf"
 	"github.com/sshark/sshark/worker/capture"
@@ -93,11 +94,12 @@ func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err 
 		return fmt.Errorf("listen on %s: %w; choose another address with --listen", o.listen, err)
 	}
 	defer listener.Close() // the server's from when it serves; again is no harm
+	port := uint16(listener.Addr().(*net.TCPAddr).Port)
 
 	w, err := worker.Start(worker.Options{
 		Node: nodeName(), Version: versionText(),
 		Capture: capture.Options{RingSize: o.ringMB << 20, SnapLen: o.snap, OwnNamespace: "/proc/self/ns/net",
-			Discover: []capture.Discoverer{capture.Named{Log: log}}, ExcludePorts: []uint16{uint16(listener.Addr().(*net.TCPAddr).Port)}},
+			Discover: []capture.Discoverer{capture.Named{Log: log}}, ExcludePorts: []uint16{port}},
 		Store:     o.store(filepath.Join(state, "store")),
 		Protocols: d.protocols, Language: d.language, Log: log,
 	})
@@ -116,12 +118,16 @@ func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
+	saved, err := savedfilters.Open(filepath.Join(state, "filters"))
+	if err != nil {
+		return err
+	}
 	all := fleet.New(func() []fleet.Member { return []fleet.Member{{Name: nodeName(), Source: node}} }, 5*time.Second)
 
 	srv, err := sshd.New(sshd.Options{
 		Listener: listener, HostKeys: []string{keys.host}, AuthorizedKeys: keys.authorized,
-		Source: all, Language: d.language, Version: versionText(), Spool: state, Snapshots: kept, Log: log,
-		TUI: screens(d, nodeName()),
+		Source: all, Replay: replayUp(d, all, w, port), Language: d.language, Version: versionText(), Spool: state, Snapshots: kept, Log: log,
+		TUI: screens(d, nodeName(), saved),
 	})
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ import (
 	"github.com/sshark/sshark/worker/bpf"
 	"github.com/sshark/sshark/worker/capture"
 	"github.com/sshark/sshark/worker/metrics"
+	"github.com/sshark/sshark/worker/reach"
 	"github.com/sshark/sshark/worker/server"
 )
 
@@ -31,6 +32,7 @@ import (
 type workerOptions struct {
 	node, listen, tls, http, dir string
 	targets                      worker.Targets
+	replay, linkLocal            bool
 	captureOptions
 }
 
@@ -58,6 +60,8 @@ func workerCommand(d *dialect) *cobra.Command {
 	f.StringSliceVar(&o.targets.Namespaces, "namespaces", nil, "`NAMESPACES` whose pods are captured, separated by commas; default: all")
 	f.StringSliceVar(&o.targets.ExcludeNamespaces, "exclude-namespaces", nil, "`NAMESPACES` whose pods are not captured")
 	f.StringVar(&o.targets.Labels, "labels", "", "`SELECTOR` of the pods that are captured, as kubectl's -l")
+	f.BoolVar(&o.replay, "replay", true, "open connections for replays that the hub asks for")
+	f.BoolVar(&o.linkLocal, "replay-link-local", false, "replays may go to link-local addresses, where clouds keep credentials")
 	f.StringVar(&o.http, "http", ":9090", "`ADDRESS` of /metrics, /healthz and /readyz; \"\": none")
 	return c
 }
@@ -74,6 +78,15 @@ func (o *workerOptions) check() error {
 		return usageError{fmt.Errorf("--labels: %w", err)}
 	}
 	return nil
+}
+
+// reach says what replays may reach from this node.
+func (o *workerOptions) reach(w *worker.Worker) reach.Options {
+	r := reach.Options{LinkLocal: o.linkLocal, Owner: w.Who().At}
+	if !o.replay {
+		r.Off = "replay is turned off at this worker"
+	}
+	return r
 }
 
 // runWorker runs until ctx ends.
@@ -139,7 +152,7 @@ func runWorker(ctx context.Context, d *dialect, o workerOptions, errw io.Writer)
 	}
 
 	g := grpc.NewServer(append(link.ServerOptions(), grpc.Creds(credentials.NewTLS(tlsConfig)))...)
-	server.New(questions.Of(w.Source())).Identified(w.Who()).Register(g)
+	server.New(questions.Of(w.Source())).Identified(w.Who()).Reaching(reach.NewDialer(o.reach(w))).Register(g)
 	served := make(chan error, 1)
 	go func() { served <- g.Serve(listener) }()
 	log.Info("worker started", "version", versionText(), "listen", listener.Addr().String(), "http", text(probes.Addr()), "store", o.dir)

@@ -19,12 +19,12 @@ func DOT(m *servicemap.Map) string {
 		}
 		fmt.Fprintf(&b, "  n%d [label=%s%s];\n", i, dotString(display(n)), style)
 	}
-	for _, k := range links(m) {
+	for _, k := range Links(m) {
 		style := ""
-		if k.edge.Errors > 0 {
+		if k.Edge.Errors > 0 {
 			style = ", color=red"
 		}
-		fmt.Fprintf(&b, "  n%d -> n%d [label=%s%s];\n", k.from, k.to, dotString(k.text()), style)
+		fmt.Fprintf(&b, "  n%d -> n%d [label=%s%s];\n", k.From, k.To, dotString(k.text()), style)
 	}
 	b.WriteString("}\n")
 	return b.String()
@@ -38,9 +38,9 @@ func Mermaid(m *servicemap.Map) string {
 		fmt.Fprintf(&b, "  n%d[%s]\n", i, mermaidString(display(&m.Nodes[i])))
 	}
 	var failed []string
-	for i, k := range links(m) {
-		fmt.Fprintf(&b, "  n%d -->|%s| n%d\n", k.from, mermaidString(k.text()), k.to)
-		if k.edge.Errors > 0 {
+	for i, k := range Links(m) {
+		fmt.Fprintf(&b, "  n%d -->|%s| n%d\n", k.From, mermaidString(k.text()), k.To)
+		if k.Edge.Errors > 0 {
 			failed = append(failed, fmt.Sprint(i))
 		}
 	}
@@ -59,8 +59,8 @@ func display(n *servicemap.Node) string {
 }
 
 // text is all of a link's label.
-func (k *link) text() string {
-	plain, bad, tail := k.label(levels[0])
+func (k *Link) text() string {
+	plain, bad, tail := k.label(levels[0], &Options{})
 	return strings.Join(strings.Fields(plain+" "+bad+" "+tail), " ")
 }
 

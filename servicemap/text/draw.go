@@ -14,6 +14,10 @@ func (l *layout) name(n *servicemap.Node) string { return cut(safe(n.Name), l.le
 
 func (l *layout) lower(n *servicemap.Node) string {
 	switch {
+	case n.Kind == "Outside":
+		return members(n, "address", "addresses")
+	case n.Members > 0 && n.Outside():
+		return members(n, "name", "names")
 	case n.Members > 0:
 		return fmt.Sprint(n.Members)
 	case n.Namespace != "" && l.namespaces:
@@ -22,72 +26,89 @@ func (l *layout) lower(n *servicemap.Node) string {
 	return ""
 }
 
-// draw draws what was arranged and routed, below a title.
-func (l *layout) draw(o Options, title string) *Drawing {
+// members is how many a node stands for.
+func members(n *servicemap.Node, one, many string) string {
+	switch {
+	case n.Least:
+		return fmt.Sprintf("%d+ %s", n.Members, many)
+	case n.Members == 1:
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n.Members, many)
+}
+
+// draw draws what was arranged, routed and spaced.
+func (l *layout) draw() *Drawing {
 	c := newCanvas(max(l.width, 1), l.height)
 	for i, wires := range l.wires {
-		begin := l.x[i] + l.columns[i]
 		for _, w := range wires {
-			l.wire(c, w, begin, begin+l.tracks[i]+1)
-		}
-	}
-	for i, layer := range l.layers {
-		for _, v := range layer {
-			if v.node < 0 {
-				w := v.left[0].wire
-				for j, t := range w.to {
-					if t == v.left[0] {
-						c.horizontal(w.net, l.x[i]-1, l.x[i]+l.columns[i], v.y, w.colors[j])
+			for j, t := range w.to {
+				l.trace(i, w, t, func(x1, y1, x2, y2 int) {
+					if y1 == y2 {
+						c.horizontal(w.net, x1, x2, y1, w.colors[j])
+					} else {
+						c.vertical(w.net, x1, y1, y2, w.colors[j])
 					}
-				}
+				})
 			}
+			l.heads(c, i, w)
 		}
 	}
-	d := &Drawing{Map: l.m}
+	d := &Drawing{Map: l.m, canvas: c}
 	for _, v := range l.boxes {
 		b := Box{v.node, l.x[v.layer], v.y, l.columns[v.layer], v.height()}
 		l.box(c, v, b)
-		b.Y++ // below the title
 		d.Boxes = append(d.Boxes, b)
 	}
-	if o.Width > 0 {
-		title = cut(title, o.Width)
-	}
-	d.Lines = append([]string{title}, c.lines(o.Color)...)
 	return d
 }
 
-// wire draws a wire in the channel whose first and last column are given.
-func (l *layout) wire(c *canvas, w *wire, begin, end int) {
-	y := w.from.y()
-	for i, t := range w.to {
-		color := w.colors[i]
-		switch {
-		case w.track == 0:
-			c.horizontal(w.net, begin, end, y, color)
-		case w.second == 0:
-			c.horizontal(w.net, begin, begin+w.track, y, color)
-			c.vertical(w.net, begin+w.track, y, t.y(), color)
-			c.horizontal(w.net, begin+w.track, end, t.y(), color)
-		default:
-			c.horizontal(w.net, begin, begin+w.track, y, color)
-			c.vertical(w.net, begin+w.track, y, w.bypass, color)
-			c.horizontal(w.net, begin+w.track, begin+w.second, w.bypass, color)
-			c.vertical(w.net, begin+w.second, w.bypass, t.y(), color)
-			c.horizontal(w.net, begin+w.second, end, t.y(), color)
+// trace tells the lines of a wire in channel i from its left pin to one on the right, and on
+// through a bend. A line is told as horizontal if it is a single cell.
+func (l *layout) trace(i int, w *wire, t *pin, line func(x1, y1, x2, y2 int)) {
+	begin := l.x[i] + l.columns[i]
+	end := begin + l.tracks[i] + 1
+	from, to := w.from.y(), t.y()
+	vertical := func(x, y1, y2 int) {
+		if y1 != y2 {
+			line(x, y1, x, y2)
 		}
+	}
+	switch {
+	case w.track == 0:
+		line(begin, from, end, from)
+	case w.second == 0:
+		line(begin, from, begin+w.track, from)
+		vertical(begin+w.track, from, to)
+		line(begin+w.track, to, end, to)
+	default:
+		line(begin, from, begin+w.track, from)
+		vertical(begin+w.track, from, w.bypass)
+		line(begin+w.track, w.bypass, begin+w.second, w.bypass)
+		vertical(begin+w.second, w.bypass, to)
+		line(begin+w.second, to, end, to)
+	}
+	if t.v.node < 0 {
+		line(end, to, end+l.columns[i+1]+1, to)
+	}
+}
+
+// heads draws the arrow heads of a wire in channel i.
+func (l *layout) heads(c *canvas, i int, w *wire) {
+	begin := l.x[i] + l.columns[i]
+	for j, t := range w.to {
 		if t.head {
-			c.text(end, t.y(), "▶", headColor(t.link, color))
+			c.text(begin+l.tracks[i]+1, t.y(), "▶", headColor(t.link, w.colors[j]))
 		}
 	}
 	if w.from.head {
-		c.text(begin, y, "◀", headColor(w.from.link, w.colors[0]))
+		c.text(begin, w.from.y(), "◀", headColor(w.from.link, w.colors[0]))
 	}
 }
 
 // headColor is red for errors.
-func headColor(k *link, color string) string {
-	if k.edge.Errors > 0 {
+func headColor(k *Link, color string) string {
+	if k.Edge.Errors > 0 {
 		return red
 	}
 	return color
@@ -105,22 +126,21 @@ func (l *layout) box(c *canvas, v *vertex, b Box) {
 		c.text(b.X, y, "│"+strings.Repeat(" ", b.W-2)+"│", border)
 	}
 	c.edge(b.X, b.Y+b.H-1, b.W, "╰", "╯", l.lower(n), border)
-	left := b.X + 2
-	if l.level.tight {
-		left = b.X + 1
-	}
-	v.labelled(func(row int, k *link, self bool) {
-		plain, bad, tail := k.label(l.level)
-		x, y := left, b.Y+1+row
+	v.labelled(func(row int, k *Link, self bool) {
+		x, y, room := b.X+l.beside(), b.Y+1+row, b.W-2*l.beside()
 		if self {
-			x = c.text(x, y, selfWord+" ", dim)
+			c.text(x, y, selfWord+" ", dim)
+			x, room = x+len(selfWord)+1, room-len(selfWord)-1
 		}
-		x = c.text(x, y, plain, k.color())
-		if bad != "" {
-			x = c.text(x+1, y, bad, red)
-		}
-		if tail != "" {
-			c.text(x+1, y, tail, dim)
+		plain, bad, tail := k.said(l.level, &l.o, room)
+		for i, said := range []struct{ text, color string }{{plain, k.Color()}, {bad, red}, {tail, dim}} {
+			if said.text == "" {
+				continue
+			}
+			x = c.text(x, y, said.text, said.color)
+			if i < 2 {
+				x++
+			}
 		}
 	})
 }

@@ -17,7 +17,7 @@ type vertex struct {
 	rows  int // inside the box; of a bend: 1
 	left  []*pin
 	right []*pin
-	self  *link // what a box says to itself
+	self  *Link // what a box says to itself
 	selfs int   // its row
 }
 
@@ -33,7 +33,7 @@ type pin struct {
 	v    *vertex
 	row  int
 	head bool  // the net ends here, with an arrow head
-	link *link // where head is set, or of a line that leaves to the left
+	link *Link // where head is set, or of a line that leaves to the left
 	wire *wire // in the channel on that side
 	far  float64
 }
@@ -60,8 +60,9 @@ type wire struct {
 
 type layout struct {
 	m      *servicemap.Map
+	o      Options
 	level  level
-	links  []link
+	links  []Link
 	boxes  []*vertex // in step with the nodes
 	layers [][]*vertex
 	wires  [][]*wire // of the channel behind each layer
@@ -73,8 +74,8 @@ type layout struct {
 	width, height int
 }
 
-func newLayout(m *servicemap.Map, ls []link, lv level) *layout {
-	l := &layout{m: m, level: lv, links: ls}
+func newLayout(m *servicemap.Map, ls []Link, o Options) *layout {
+	l := &layout{m: m, o: o, level: levels[0], links: ls}
 	_, one := oneNamespace(m)
 	l.namespaces = !one
 	layer := layering(len(m.Nodes), ls)
@@ -93,12 +94,12 @@ func newLayout(m *servicemap.Map, ls []link, lv level) *layout {
 
 // layering gives each node a layer, by its longest path from a node that nobody calls. Links
 // that close a cycle lead back; they count the other way round.
-func layering(n int, ls []link) []int {
+func layering(n int, ls []Link) []int {
 	next, calls := make([][]int, n), make([]int, n)
 	for i := range ls {
-		if k := &ls[i]; k.from != k.to {
-			next[k.from] = append(next[k.from], k.to)
-			calls[k.to]++
+		if k := &ls[i]; k.From != k.To {
+			next[k.From] = append(next[k.From], k.To)
+			calls[k.To]++
 		}
 	}
 	const fresh, open, done = 0, 1, 2
@@ -152,12 +153,12 @@ func layering(n int, ls []link) []int {
 func (l *layout) connect() {
 	for i := range l.boxes {
 		deepest := 0
-		var targets []*link
+		var targets []*Link
 		for j := range l.links {
 			k := &l.links[j]
-			if k.from == i && l.boxes[k.to].layer > l.boxes[i].layer {
+			if k.From == i && l.boxes[k.To].layer > l.boxes[i].layer {
 				targets = append(targets, k)
-				deepest = max(deepest, l.boxes[k.to].layer)
+				deepest = max(deepest, l.boxes[k.To].layer)
 			}
 		}
 		if len(targets) == 0 {
@@ -172,16 +173,16 @@ func (l *layout) connect() {
 			beyond := ""
 			passed := 0
 			for _, k := range targets {
-				switch to := l.boxes[k.to]; {
+				switch to := l.boxes[k.To]; {
 				case to.layer == layer+1:
 					p := to.pin(false)
 					p.head, p.link, p.wire = true, k, w
-					w.to, w.colors = append(w.to, p), append(w.colors, k.color())
+					w.to, w.colors = append(w.to, p), append(w.colors, k.Color())
 				case to.layer > layer+1:
-					if passed > 0 && beyond != k.color() {
+					if passed > 0 && beyond != k.Color() {
 						beyond = mixed
 					} else {
-						beyond = k.color()
+						beyond = k.Color()
 					}
 					passed++
 				}
@@ -197,7 +198,7 @@ func (l *layout) connect() {
 	}
 	for j := range l.links {
 		k := &l.links[j]
-		from, to := l.boxes[k.from], l.boxes[k.to]
+		from, to := l.boxes[k.From], l.boxes[k.To]
 		switch {
 		case from == to:
 			from.self = k
@@ -206,7 +207,7 @@ func (l *layout) connect() {
 			p := to.pin(true)
 			p.head, p.link = true, k
 			for layer := to.layer; layer < from.layer; layer++ {
-				w := &wire{net: l.nets, from: p, colors: []string{k.color()}}
+				w := &wire{net: l.nets, from: p, colors: []string{k.Color()}}
 				p.wire = w
 				l.wires[layer] = append(l.wires[layer], w)
 				next := from
@@ -246,9 +247,8 @@ func (v *vertex) pin(rightSide bool) *pin {
 // sweeps is how often the order of the layers is improved: more does not help further.
 const sweeps = 16
 
-// arrange orders the layers with few crossings, gives pins their rows and vertices their
-// place from top to bottom. packed leaves no room between them.
-func (l *layout) arrange(packed bool) {
+// arrange orders the layers with few crossings and gives pins their rows.
+func (l *layout) arrange() {
 	for _, layer := range l.layers {
 		for i, v := range layer {
 			v.rank = i
@@ -276,7 +276,25 @@ func (l *layout) arrange(packed bool) {
 	for _, v := range l.boxes {
 		v.seat()
 	}
-	l.stack(packed)
+}
+
+// fit gives everything its place, loosely or packed, and says as much as fits; false: what is
+// said least is too much. 0 is no bound.
+func (l *layout) fit(width, height int) bool {
+	for _, packed := range []bool{false, true} {
+		l.stack(packed)
+		l.route()
+		if height == 0 || l.height <= height {
+			break
+		}
+	}
+	for _, l.level = range levels {
+		l.space()
+		if width == 0 || l.width <= width {
+			break
+		}
+	}
+	return (width == 0 || l.width <= width) && (height == 0 || l.height <= height)
 }
 
 func (l *layout) order() map[*vertex]int {
@@ -403,9 +421,10 @@ func (v *vertex) seat() {
 	}
 }
 
-// stack gives vertices their rows on the canvas.
+// stack gives vertices their rows on the canvas. packed leaves no room between them.
 func (l *layout) stack(packed bool) {
 	tallest := 0
+	l.height = 0
 	sizes := make([]int, len(l.layers))
 	for i, layer := range l.layers {
 		for _, v := range layer {

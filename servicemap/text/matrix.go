@@ -14,10 +14,10 @@ const (
 
 // matrix draws a map as a table: a row for each caller, a column for each that is called, and
 // where they meet the calls (or bytes) and the part that failed. nil: it does not fit.
-func matrix(m *servicemap.Map, ls []link, o Options, title string) *Drawing {
+func matrix(m *servicemap.Map, ls []Link, o Options, title string) *Drawing {
 	calls, called := make([]bool, len(m.Nodes)), make([]bool, len(m.Nodes))
 	for _, k := range ls {
-		calls[k.from], called[k.to] = true, true
+		calls[k.From], called[k.To] = true, true
 	}
 	row, column := make([]int, len(m.Nodes)), make([]int, len(m.Nodes))
 	name, rows, columns := 0, 0, 0
@@ -47,15 +47,15 @@ func matrix(m *servicemap.Map, ls []link, o Options, title string) *Drawing {
 		}
 	}
 	for _, k := range ls {
-		amount, bad := short(k.edge.Calls), ""
-		if k.edge.Calls == 0 {
-			amount = short(k.edge.Bytes) + "B"
+		amount, bad := Number(k.Edge.Calls), ""
+		if k.Edge.Calls == 0 {
+			amount = Number(k.Edge.Bytes) + "B"
 		}
-		if k.edge.Errors > 0 {
-			bad = "!" + percent(k.edge.Errors, k.edge.Calls)
+		if k.Edge.Errors > 0 {
+			bad = "!" + Percent(k.Edge.Errors, k.Edge.Calls)
 		}
-		x := c.text(name+2+column[k.to]*(matrixColumn+2), row[k.from]+1, amount, k.color())
-		c.text(x+1, row[k.from]+1, bad, red)
+		x := c.text(name+2+column[k.To]*(matrixColumn+2), row[k.From]+1, amount, k.Color())
+		c.text(x+1, row[k.From]+1, bad, red)
 	}
 	if o.Width > 0 {
 		title = cut(title, o.Width)

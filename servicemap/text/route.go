@@ -5,9 +5,17 @@ import (
 	"slices"
 )
 
-// route gives every wire its tracks, and layers and channels their columns.
+// route gives every wire its tracks.
 func (l *layout) route() {
-	l.x, l.columns, l.tracks = make([]int, len(l.layers)), make([]int, len(l.layers)), make([]int, len(l.layers))
+	l.tracks = make([]int, len(l.layers))
+	for i := range l.layers {
+		l.tracks[i] = l.assign(l.wires[i])
+	}
+}
+
+// space gives layers and channels their columns.
+func (l *layout) space() {
+	l.x, l.columns = make([]int, len(l.layers)), make([]int, len(l.layers))
 	x := 0
 	for i, layer := range l.layers {
 		for _, v := range layer {
@@ -15,8 +23,7 @@ func (l *layout) route() {
 		}
 		l.x[i] = x
 		x += l.columns[i]
-		l.width = max(l.width, x)
-		l.tracks[i] = l.assign(l.wires[i])
+		l.width = x
 		x += l.tracks[i] + 2 // one column for what leaves, one for heads
 	}
 }
@@ -174,18 +181,26 @@ func (l *layout) boxWidth(v *vertex) int {
 	if ns := l.lower(n); ns != "" {
 		w = max(w, len([]rune(ns))+4)
 	}
-	beside := 4
-	if l.level.tight {
-		beside = 2
-	}
-	v.labelled(func(_ int, k *link, self bool) {
-		w = max(w, labelWidth(l.said(k, self))+beside)
+	v.labelled(func(_ int, k *Link, self bool) {
+		room := k.room(l.level, &l.o)
+		if self {
+			room += len(selfWord) + 1
+		}
+		w = max(w, room+2*l.beside())
 	})
 	return w
 }
 
+// beside is the room between a box's side and what is said in it, border included.
+func (l *layout) beside() int {
+	if l.level.tight {
+		return 1
+	}
+	return 2
+}
+
 // labelled tells the rows of a box that say something.
-func (v *vertex) labelled(tell func(row int, k *link, self bool)) {
+func (v *vertex) labelled(tell func(row int, k *Link, self bool)) {
 	for _, side := range [][]*pin{v.left, v.right} {
 		for _, p := range side {
 			if p.head {
@@ -196,23 +211,4 @@ func (v *vertex) labelled(tell func(row int, k *link, self bool)) {
 	if v.self != nil {
 		tell(v.selfs, v.self, true)
 	}
-}
-
-// said is a whole label.
-func (l *layout) said(k *link, self bool) string {
-	plain, bad, tail := k.label(l.level)
-	text := ""
-	if self {
-		text = selfWord
-	}
-	for _, s := range []string{plain, bad, tail} {
-		switch {
-		case s == "":
-		case text == "":
-			text = s
-		default:
-			text += " " + s
-		}
-	}
-	return text
 }

@@ -30,6 +30,12 @@ type Options struct {
 	Width, Height int // in characters; 0: no bound
 	Color         bool
 	What          string // what the nodes are ("workload"), for the first line
+
+	// For Arrange. Amount says in ASCII how much went over a link, nil: the calls, or bytes where
+	// none are known. Room is kept for so many characters of it, and for errors, so that numbers
+	// may grow without anything moving.
+	Amount func(*Link) string
+	Room   int
 }
 
 // Drawing is a drawn map.
@@ -38,6 +44,8 @@ type Drawing struct {
 	Boxes []Box    // none in a tree
 	// Map is what was drawn: the one that was given, or its namespaces.
 	Map *servicemap.Map
+
+	canvas *canvas
 }
 
 // Box is where a node was drawn; row 0 is the first line.
@@ -61,7 +69,7 @@ type level struct {
 }
 
 var levels = []level{
-	{name: 40, latency: true}, {name: 30}, {name: 20, tight: true}, {name: 13, tight: true},
+	{name: 40, latency: true}, {name: 30, latency: true, tight: true}, {name: 30}, {name: 20, tight: true}, {name: 13, tight: true},
 	{name: 11, tight: true, bare: true},
 }
 
@@ -71,7 +79,7 @@ func Draw(m *servicemap.Map, o Options) *Drawing {
 	if what == "" {
 		what = "node"
 	}
-	ls := links(m)
+	ls := Links(m)
 	title := count(len(m.Nodes), what) + ", " + count(len(ls), "edge")
 	if ns, one := oneNamespace(m); one {
 		title += "; namespace " + safe(ns)
@@ -80,7 +88,7 @@ func Draw(m *servicemap.Map, o Options) *Drawing {
 		return d
 	}
 	g := m.ByNamespace()
-	groups := links(g)
+	groups := Links(g)
 	if len(g.Nodes) < len(m.Nodes) && len(g.Nodes) > 2 {
 		d := boxes(g, groups, o, fmt.Sprintf("%s; each namespace is one box: all %d do not fit", title, len(m.Nodes)))
 		if d != nil {
@@ -125,85 +133,93 @@ func oneNamespace(m *servicemap.Map) (ns string, one bool) {
 }
 
 // boxes draws layers of boxes with as much said as fits; nil: it does not fit at all.
-func boxes(m *servicemap.Map, ls []link, o Options, title string) *Drawing {
-	if len(m.Nodes) > maxBoxes || len(ls) > maxLinks {
+func boxes(m *servicemap.Map, ls []Link, o Options, title string) *Drawing {
+	if len(m.Nodes) > maxBoxes || len(ls) > maxLinks || o.Height == 1 {
 		return nil
 	}
-	for _, lv := range levels {
-		for _, packed := range []bool{false, true} {
-			l := newLayout(m, ls, lv)
-			l.arrange(packed)
-			l.route()
-			if o.Width > 0 && l.width > o.Width {
-				break
-			}
-			if o.Height > 0 && l.height+1 > o.Height {
-				continue
-			}
-			if lv.tight && slices.ContainsFunc(ls, func(k link) bool { return k.edge.Errors > 0 }) {
-				title += "; !: part that failed"
-			}
-			return l.draw(o, title)
-		}
+	l := newLayout(m, ls, o)
+	l.arrange()
+	if !l.fit(o.Width, max(o.Height-1, 0)) {
+		return nil
 	}
-	return nil
+	if l.level.tight && slices.ContainsFunc(ls, func(k Link) bool { return k.Edge.Errors > 0 }) {
+		title += "; !: part that failed"
+	}
+	d := l.draw()
+	for i := range d.Boxes { // below the title
+		d.Boxes[i].Y++
+	}
+	if o.Width > 0 {
+		title = cut(title, o.Width)
+	}
+	d.Lines = append([]string{title}, d.canvas.lines(o.Color)...)
+	return d
 }
 
-// link is all edges between two nodes.
-type link struct {
-	from, to int
-	protocol string // the main one, or "tcp/5432"
-	more     int    // other protocols
-	edge     servicemap.Edge
-	shared   bool // edge.Latency is that of the map, not to be changed
+// Link is all edges from one node to another.
+type Link struct {
+	From, To int    // indices of Map.Nodes
+	Protocol string // the main one, or "tcp/5432"
+	More     int    // other protocols
+	Edge     servicemap.Edge
+	shared   bool // Edge.Latency is that of the map, not to be changed
 }
 
-// links puts the edges between the same two nodes together, in the order of the map.
-func links(m *servicemap.Map) []link {
-	at := map[[2]int]int{}
-	var out []link
-	best := map[int]uint64{}
+// Links puts the edges between the same two nodes together, in the order of the map. They
+// share memory with it, and are to be read only.
+func Links(m *servicemap.Map) []Link {
+	at := make(map[[2]int]int, len(m.Edges))
+	out := make([]Link, 0, len(m.Edges))
+	best := make([]uint64, 0, len(m.Edges))
 	for i := range m.Edges {
 		e := &m.Edges[i]
 		k := [2]int{e.From, e.To}
+		weight := e.Calls<<32 + e.Flows
 		j, ok := at[k]
 		if !ok {
-			j = len(out)
-			at[k] = j
-			out = append(out, link{from: e.From, to: e.To, protocol: protocol(e), more: -1})
-			best[j] = e.Calls<<32 + e.Flows
-			out[j].edge.Latency, out[j].shared = e.Latency, true
+			at[k] = len(out)
+			out = append(out, Link{From: e.From, To: e.To, Protocol: protocol(e), More: -1, Edge: *e, shared: true})
+			best = append(best, weight)
+			l := &out[len(out)-1]
+			l.Edge.Protocols = slices.Clip(names(e))
+			continue
 		}
 		l := &out[j]
-		if weight := e.Calls<<32 + e.Flows; weight > best[j] {
-			best[j], l.protocol = weight, protocol(e)
+		if weight > best[j] {
+			best[j], l.Protocol = weight, protocol(e)
 		}
-		l.edge.Flows += e.Flows
-		l.edge.Bytes += e.Bytes
-		l.edge.Calls += e.Calls
-		l.edge.Errors += e.Errors
-		switch {
-		case !ok:
-		case l.shared:
+		l.Edge.Flows += e.Flows
+		l.Edge.Packets += e.Packets
+		l.Edge.Bytes += e.Bytes
+		l.Edge.Calls += e.Calls
+		l.Edge.Errors += e.Errors
+		if l.Edge.Port != e.Port {
+			l.Edge.Port = 0
+		}
+		if l.shared {
 			var own quantile.Histogram
-			own.Merge(&l.edge.Latency)
-			l.edge.Latency, l.shared = own, false
-			fallthrough
-		default:
-			l.edge.Latency.Merge(&e.Latency)
+			own.Merge(&l.Edge.Latency)
+			l.Edge.Latency, l.shared = own, false
 		}
-		if ps := names(e); len(ps) > 0 {
-			for _, p := range ps {
-				if !slices.Contains(l.edge.Protocols, p) {
-					l.edge.Protocols = append(l.edge.Protocols, p)
-				}
+		l.Edge.Latency.Merge(&e.Latency)
+		for _, p := range names(e) {
+			if !slices.Contains(l.Edge.Protocols, p) {
+				l.Edge.Protocols = append(l.Edge.Protocols, p)
 			}
 		}
 	}
 	for i := range out {
-		out[i].more = len(out[i].edge.Protocols) - 1
+		out[i].More = len(out[i].Edge.Protocols) - 1
 	}
 	return out
+}
+
+// LinkOf is one edge alone.
+func LinkOf(e *servicemap.Edge) Link {
+	l := Link{From: e.From, To: e.To, Protocol: protocol(e), Edge: *e, shared: true}
+	l.Edge.Protocols = names(e)
+	l.More = len(l.Edge.Protocols) - 1
+	return l
 }
 
 // names are what the edge's protocols are called.
@@ -226,30 +242,79 @@ func protocol(e *servicemap.Edge) string {
 }
 
 // label is what is said of a link, and bad the part of it that speaks of errors.
-func (l *link) label(lv level) (plain, bad, tail string) {
-	plain = safe(l.protocol)
-	if l.more > 0 {
-		plain += fmt.Sprintf("+%d", l.more)
+func (l *Link) label(lv level, o *Options) (plain, bad, tail string) {
+	plain = safe(l.Protocol)
+	if l.More > 0 {
+		plain += fmt.Sprintf("+%d", l.More)
 	}
-	switch {
-	case lv.bare:
-	case l.edge.Calls == 0:
-		plain += " " + short(l.edge.Bytes) + "B"
-	default:
-		plain += " " + short(l.edge.Calls)
+	if !lv.bare {
+		plain += " " + l.amount(o)
 	}
-	if l.edge.Errors > 0 {
-		bad = percent(l.edge.Errors, l.edge.Calls)
+	if l.Edge.Errors > 0 {
+		bad = Percent(l.Edge.Errors, l.Edge.Calls)
 		if lv.tight {
 			bad = "!" + bad
 		} else {
 			bad = "err " + bad
 		}
 	}
-	if lv.latency && l.edge.Latency.Count() > 0 {
-		tail = "p90 " + elapsed(l.edge.Latency.Quantile(0.9))
+	if lv.latency && l.Edge.Latency.Count() > 0 {
+		tail = "p90 " + elapsed(l.Edge.Latency.Quantile(0.9))
 	}
 	return plain, bad, tail
+}
+
+func (l *Link) amount(o *Options) string {
+	switch {
+	case o.Amount != nil:
+		return o.Amount(l)
+	case l.Edge.Calls == 0:
+		return Number(l.Edge.Bytes) + "B"
+	}
+	return Number(l.Edge.Calls)
+}
+
+// room is how many characters a label takes, or may take later.
+func (l *Link) room(lv level, o *Options) int {
+	plain, bad, tail := l.label(lv, o)
+	w := labelWidth(plain, bad, tail)
+	if o.Room == 0 {
+		return w
+	}
+	if !lv.bare {
+		w += max(0, o.Room-len(l.amount(o)))
+	}
+	if tail != "" {
+		w += max(0, len("p90 999ms")-len(tail))
+	}
+	if bad != "" {
+		w += max(0, len("!99%")-len(bad))
+	}
+	return w
+}
+
+// said is as much of a label as fits into so many characters: errors rather than all else.
+func (l *Link) said(lv level, o *Options, room int) (plain, bad, tail string) {
+	plain, bad, tail = l.label(lv, o)
+	if labelWidth(plain, bad, tail) <= room {
+		return plain, bad, tail
+	}
+	if labelWidth(plain, bad) <= room {
+		return plain, bad, ""
+	}
+	bad = strings.Replace(bad, "err ", "!", 1)
+	if labelWidth(plain, bad) > room {
+		plain, _, _ = strings.Cut(plain, " ")
+	}
+	switch left := room - len(bad) - 1; {
+	case bad == "":
+		plain = cut(plain, room)
+	case left < 1:
+		plain, bad = "", cut(bad, room)
+	default:
+		plain = cut(plain, left)
+	}
+	return plain, bad, ""
 }
 
 // labelWidth is how many characters a label takes, its parts one blank apart.
@@ -263,8 +328,8 @@ func labelWidth(parts ...string) int {
 	return max(w-1, 0)
 }
 
-// short is a number in four characters or so: 999, 1.2k, 34k, 5.6M.
-func short(n uint64) string {
+// Number is a number in four characters or fewer: 999, 1.2k, 34k, 5.6M.
+func Number(n uint64) string {
 	if n < 1000 {
 		return fmt.Sprint(n)
 	}
@@ -281,8 +346,8 @@ func short(n uint64) string {
 	return fmt.Sprintf("%.0fE", v)
 }
 
-// percent never rounds an error away, nor a success.
-func percent(part, of uint64) string {
+// Percent never rounds an error away, nor a success.
+func Percent(part, of uint64) string {
 	p := 100 * float64(part) / float64(of)
 	switch {
 	case part == of:
@@ -318,13 +383,17 @@ func safe(s string) string {
 
 const cutMark = "…"
 
-// cut leaves n characters of an ASCII text: its beginning and its end, which tell names apart.
+// Cut leaves n characters of a name, which is written as drawings do: its beginning and its
+// end, which tell names apart.
+func Cut(name string, n int) string { return cut(safe(name), n) }
+
+// cut leaves n characters of an ASCII text.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
 	if n < 2 {
-		return cutMark
+		return cutMark[:len(cutMark)*max(n, 0)]
 	}
 	tail := (n - 1) / 2
 	return s[:n-1-tail] + cutMark + s[len(s)-tail:]
@@ -344,8 +413,9 @@ const (
 	mixed = ""
 )
 
-func (l *link) color() string {
-	if c, ok := palette[l.protocol]; ok && l.more == 0 {
+// Color is the SGR code of a link's protocol, "" for none.
+func (l *Link) Color() string {
+	if c, ok := palette[l.Protocol]; ok && l.More == 0 {
 		return c
 	}
 	return mixed

@@ -160,9 +160,9 @@ func TestGolden(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
-		{short(0), "0"}, {short(999), "999"}, {short(1000), "1.0k"}, {short(9949), "9.9k"}, {short(9951), "10k"},
-		{short(999_499), "999k"}, {short(999_500), "1.0M"}, {short(1 << 63), "9.2E"},
-		{percent(1, 1), "100%"}, {percent(1, 1e6), "<1%"}, {percent(999, 1000), "99%"}, {percent(1, 8), "12%"},
+		{Number(0), "0"}, {Number(999), "999"}, {Number(1000), "1.0k"}, {Number(9949), "9.9k"}, {Number(9951), "10k"},
+		{Number(999_499), "999k"}, {Number(999_500), "1.0M"}, {Number(1 << 63), "9.2E"},
+		{Percent(1, 1), "100%"}, {Percent(1, 1e6), "<1%"}, {Percent(999, 1000), "99%"}, {Percent(1, 8), "12%"},
 		{elapsed(0), "0us"}, {elapsed(999_000), "999us"}, {elapsed(1_500_000), "1.5ms"}, {elapsed(50e6), "50ms"}, {elapsed(2_500e6), "2.5s"},
 		{cut("checkout", 8), "checkout"}, {cut("checkout-7d9f", 8), "chec…d9f"}, {cut("ab", 1), "…"},
 	} {
@@ -220,8 +220,8 @@ func TestMapStays(t *testing.T) {
 	m := sketch("a/x > a/y http/80 3", "a/x > a/y http/81 5", "a/x > b/z http/81 7")
 	for range 2 {
 		Draw(m, Options{})
-		if ls := links(m); ls[0].edge.Latency.Count() != 8 || ls[0].edge.Calls != 8 {
-			t.Errorf("%d of %d calls", ls[0].edge.Latency.Count(), ls[0].edge.Calls)
+		if ls := Links(m); ls[0].Edge.Latency.Count() != 8 || ls[0].Edge.Calls != 8 {
+			t.Errorf("%d of %d calls", ls[0].Edge.Latency.Count(), ls[0].Edge.Calls)
 		}
 		for i, want := range []uint64{3, 5, 7} {
 			if got := m.Edges[i].Latency.Count(); got != want {

@@ -145,9 +145,9 @@ func check(d *Drawing) error {
 		}
 	}
 	want := map[[2]int]int{}
-	for _, k := range links(d.Map) {
-		if k.from != k.to {
-			want[[2]int{k.from, k.to}]++
+	for _, k := range Links(d.Map) {
+		if k.From != k.To {
+			want[[2]int{k.From, k.To}]++
 		}
 	}
 	seen := map[[2]int]bool{}

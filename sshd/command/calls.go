@@ -123,7 +123,7 @@ func (p *lines) count() int { return p.n }
 // clockText is a capture time in a table: with the date where there is room.
 func (p *lines) clockText(ns int64) string {
 	layout := "15:04:05.000"
-	if p.table == nil || p.table.width == 0 || p.table.width >= 120 || p.look.output == formatWide {
+	if p.table == nil || p.table.width == 0 || p.table.width >= 120 {
 		layout = "2006-01-02 15:04:05.000"
 	}
 	return time.Unix(0, ns).In(p.zone).Format(layout)
@@ -155,13 +155,13 @@ func newCallPrinter(e *Env, l *look, color bool, a *asked) *callPrinter {
 	columns := []column{
 		{title: "TIME", min: 0},
 		{title: "SRC", min: 10, max: 40, typical: 22}, {title: "DST", min: 10, max: 40, typical: 26},
-		{title: "PROTO", max: 12, typical: 6},
+		{title: "PROTO", max: 12, typical: 6, rank: 1},
 		{title: "SUMMARY", min: 16, max: 100, typical: 30, flexible: true},
 		{title: "STATUS", min: 6, max: 20, typical: 8},
-		{title: "LATENCY", min: 7, max: 10, right: true},
+		{title: "LATENCY", min: 7, max: 10, right: true, rank: 2},
 	}
 	if l.output == formatWide {
-		columns = append(columns, column{title: "NETWORK", min: 7, max: 10, right: true}, column{title: "NODE", max: 30}, column{title: "STREAM", max: 13})
+		columns = append(columns, column{title: "NETWORK", min: 7, max: 10, right: true, rank: 4}, column{title: "NODE", max: 30, rank: 3}, column{title: "STREAM", max: 13})
 	}
 	return &callPrinter{lines: e.lines(l, color, a.Follow, columns)}
 }

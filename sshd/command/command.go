@@ -25,6 +25,7 @@ import (
 	"github.com/sshark/sshark/dissect/filter"
 	"github.com/sshark/sshark/sshd/auth"
 	"github.com/sshark/sshark/sshd/doctor"
+	"github.com/sshark/sshark/sshd/replay"
 	"github.com/sshark/sshark/sshd/snapshots"
 	"github.com/sshark/sshark/worker/query"
 )
@@ -72,6 +73,9 @@ type Env struct {
 	// Snapshots are the console's, as this user may use them; nil: there are none.
 	Snapshots *snapshots.Desk
 
+	// Replay is replays as this user may do them; nil: they are turned off.
+	Replay *replay.Desk
+
 	// TUI opens the screen; nil: there is none.
 	TUI func(ctx context.Context, o Screen) error
 
@@ -86,7 +90,8 @@ type Env struct {
 
 // Screen is what is shown first.
 type Screen struct {
-	View     string // "" is the first
+	View     string // one of tui.Views; "" is the first
+	Stream   string // the ID, of a view that is of a stream
 	Filter   string
 	Snapshot string // asked instead of what is kept now, if it is not ""
 }
@@ -265,7 +270,7 @@ func (e *Env) root() *cobra.Command {
 		return usagef("%v; try: help %s", err, words(c))
 	})
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _ = e.printHelp(c) })
-	root.AddCommand(e.calls(), e.flows(), e.stream(), e.serviceMap(), e.stats(), e.names(), e.pcap(), e.tcpdump(), e.version())
+	root.AddCommand(e.calls(), e.flows(), e.stream(), e.serviceMap(), e.stats(), e.names(), e.pcap(), e.tcpdump(), e.replay(), e.version())
 	if e.Open == nil { // a file has neither
 		root.AddCommand(e.nodes(), e.doctor(), e.whoami())
 	}

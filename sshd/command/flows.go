@@ -35,14 +35,14 @@ func newFlowPrinter(e *Env, l *look, color bool, a *asked) *flowPrinter {
 		{title: "TIME"},
 		{title: "SRC", min: 12, max: 48, typical: 26, flexible: true},
 		{title: "DST", min: 12, max: 40, typical: 26},
-		{title: "L4", max: 7},
+		{title: "L4", max: 7, rank: 1},
 		{title: "L7", max: 12, typical: 6},
-		{title: "STATE", max: 11, typical: 11},
-		{title: "PACKETS", max: 12, right: true},
+		{title: "STATE", min: 6, max: 11, typical: 11},
+		{title: "PACKETS", max: 12, right: true, rank: 2},
 		{title: "BYTES", max: 12, typical: 8, right: true},
 	}
 	if l.output == formatWide {
-		columns = append(columns, column{title: "DURATION", max: 10, right: true}, column{title: "NODE", max: 30}, column{title: "STREAM", max: 13})
+		columns = append(columns, column{title: "DURATION", max: 10, right: true, rank: 4}, column{title: "NODE", max: 30, rank: 3}, column{title: "STREAM", max: 13})
 	}
 	return &flowPrinter{e.lines(l, color, a.Follow, columns)}
 }

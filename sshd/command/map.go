@@ -148,7 +148,14 @@ func (p *mapPrinter) summary(m *servicemap.Map) {
 	}
 	p.e.say("%s, %s, from %s to %s", counts(len(m.Nodes), p.by.String()), counts(p.edges, "edge"), rfc3339(m.First), rfc3339(m.Last))
 	if n := m.Left.Addresses; n > 0 {
-		p.e.say("%d addresses outside of the cluster are one box; those named by DNS that sent or got most are boxes of their own", n)
+		more := ""
+		if m.Left.Uncounted {
+			more = " or more"
+		}
+		p.e.say("%d%s addresses and names outside of the cluster are one box, \"outside\"; names with most bytes are boxes of their own, or of their domain", n, more)
+	}
+	if n := m.Left.Neighbours; n > 0 {
+		p.e.say("%d flows are not in the map: with multicast and link-local addresses, by which systems find each other", n)
 	}
 	if m.Left.Flows > 0 || m.Left.Calls > 0 {
 		p.e.say("the map is full: %d flows and %d calls are not in it; ask for less: a filter, a shorter window, or --by namespace", m.Left.Flows, m.Left.Calls)

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/filter"
 	"github.com/sshark/sshark/sshd/sourcetest"
 	"github.com/sshark/sshark/worker/query"
 )
@@ -64,6 +66,43 @@ func TestMapStatus(t *testing.T) {
 			}
 			if tt.out == "" && r.out != "" || !strings.Contains(r.out, tt.out) {
 				t.Errorf("standard output: %q", r.out)
+			}
+		})
+	}
+}
+
+// TestMapFilters: what is asked for is what is counted, in each format.
+func TestMapFilters(t *testing.T) {
+	language, err := filter.New([]*dissect.Protocol{sourcetest.HTTP})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		words string
+		calls string // of 20, each fifth of which failed
+	}{
+		{"", `"calls":20,"errors":4`},
+		{"src.pod.name == \"gateway-7d9f\"", `"calls":20,"errors":4`},
+		{"src.pod.name == \"cart-0\"", ""},
+		{"dst.namespace == \"shop\" && error", `"calls":4,"errors":4`},
+		{"-n shop status_code == 200", `"calls":16,"errors":0`},
+		{"-n bank", ""},
+		{"src.node == \"node-a\"", ""},
+		{"--by service dst.service.name == \"cart\"", `"calls":20,"errors":4`},
+		{"--by namespace 'path.matches(\"^/cart/(3|4)$\")'", `"calls":2,"errors":1`},
+		{"--by node", `"calls":20,"errors":4`},
+	} {
+		t.Run(tt.words, func(t *testing.T) {
+			e := newEnv(&sourcetest.Source{Kept: 20, Language: language})
+			r := runLine(t, e, "map -o json "+tt.words)
+			if r.status != ExitOK || tt.calls == "" && r.out != "" || !strings.Contains(r.out, tt.calls) {
+				t.Errorf("status %d: %s%s", r.status, r.out, r.stderr)
+			}
+			for _, format := range []string{"text", "dot", "mermaid"} {
+				r := runLine(t, e, "map -o "+format+" "+tt.words)
+				if r.status != ExitOK || (tt.calls != "") != strings.Contains(r.out, "http") {
+					t.Errorf("%s: status %d: %s%s", format, r.status, r.out, r.stderr)
+				}
 			}
 		})
 	}

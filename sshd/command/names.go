@@ -194,12 +194,13 @@ func (e *Env) printNames(p *roll, l *look, color bool) error {
 	columns := []column{
 		{title: "ADDRESS"},
 		{title: "NAME", min: 12, max: 60, flexible: true},
-		{title: "WORKLOAD", min: 8, max: 30},
-		{title: "NODE", min: 6, max: 30},
+		{title: "WORKLOAD", min: 8, max: 30, rank: 1},
+		{title: "NODE", min: 6, max: 30, rank: 2},
 		{title: "FIRST SEEN"}, {title: "LAST SEEN"},
 	}
 	if l.output == formatWide {
-		columns = append(columns, column{title: "POD", max: 60}, column{title: "SERVICE", max: 60}, column{title: "DNS", max: 60}, column{title: "FLOWS", right: true})
+		columns = append(columns, column{title: "POD", max: 60, rank: 4}, column{title: "SERVICE", max: 60, rank: 3},
+			column{title: "DNS", max: 60, rank: 5}, column{title: "FLOWS", right: true, rank: 6})
 	}
 	t := e.lines(l, color, false, columns)
 	t.table.whole = true

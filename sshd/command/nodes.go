@@ -133,19 +133,19 @@ func (e *Env) nodesTable(o *output, l *look, color bool, nodes []query.Node) err
 		width = e.Width
 	}
 	t := &table{out: o, width: width, color: color, columns: []column{
-		{title: "NODE", min: 8, max: 40, flexible: true}, {title: "STATE", max: 10}, {title: "PODS", right: true},
-		{title: "PKT/S", right: true}, {title: "MBIT/S", right: true}, {title: "PACKETS", right: true}, {title: "DROPPED", right: true},
-		{title: "OLDEST"}, {title: "NEWEST"}, {title: "STORE", right: true},
+		{title: "NODE", min: 8, max: 40, flexible: true}, {title: "STATE", max: 10}, {title: "PODS", right: true, rank: 1},
+		{title: "PKT/S", right: true}, {title: "MBIT/S", right: true, rank: 4}, {title: "PACKETS", right: true, rank: 3}, {title: "DROPPED", right: true},
+		{title: "OLDEST"}, {title: "NEWEST", rank: 2}, {title: "STORE", right: true},
 	}}
 	if l.output == formatWide {
-		t.columns = append(t.columns, column{title: "RING", right: true}, column{title: "QUEUE", right: true}, column{title: "DISK", right: true}, column{title: "SEGMENTS", right: true},
-			column{title: "VERSION"}, column{title: "KERNEL"})
+		t.columns = append(t.columns, column{title: "RING", right: true, rank: 5}, column{title: "QUEUE", right: true, rank: 5}, column{title: "DISK", right: true, rank: 5},
+			column{title: "SEGMENTS", right: true, rank: 6}, column{title: "VERSION", rank: 7}, column{title: "KERNEL", rank: 8})
 	}
 	at := func(ns int64) string {
 		if ns == 0 {
 			return "-"
 		}
-		if l.output != formatWide && t.width > 0 && t.width < 120 {
+		if t.width > 0 && t.width < 120 {
 			return time.Unix(0, ns).In(zone).Format("15:04:05")
 		}
 		return time.Unix(0, ns).In(zone).Format("2006-01-02 15:04:05")

@@ -89,8 +89,8 @@ const hiddenInfo = "-"
 func (e *Env) snapshotsTable(o *output, l *look, color bool, list []*snapshots.Info) error {
 	at := e.times(l)
 	t := &table{out: o, color: color, columns: []column{
-		{title: "NAME", min: 8, max: 63}, {title: "MADE"}, {title: "BY", min: 4, max: 30}, {title: "SINCE"}, {title: "UNTIL"},
-		{title: "NODES", right: true}, {title: "PACKETS", right: true}, {title: "SIZE", right: true}, {title: "FILTER", min: 6, max: 100, flexible: true},
+		{title: "NAME", min: 8, max: 63}, {title: "MADE", rank: 3}, {title: "BY", min: 4, max: 30, rank: 4}, {title: "SINCE"}, {title: "UNTIL"},
+		{title: "NODES", right: true, rank: 1}, {title: "PACKETS", right: true, rank: 2}, {title: "SIZE", right: true}, {title: "FILTER", min: 6, max: 100, flexible: true},
 	}}
 	if e.Terminal {
 		t.width = e.Width
@@ -216,7 +216,7 @@ func (e *Env) showSnapshot(l *look, color bool, i *snapshots.Info, m *snapshot.M
 	line("file", fmt.Sprintf("/snapshots/%s%s, %d bytes", i.Name, snapshots.Ext, i.Size))
 	o.buf = append(o.buf, '\n')
 	t := &table{out: o, color: color, columns: []column{
-		{title: "NODE", min: 8, max: 40}, {title: "PACKETS", right: true}, {title: "BYTES", right: true}, {title: "LOST", right: true},
+		{title: "NODE", min: 8, max: 40}, {title: "PACKETS", right: true, rank: 1}, {title: "BYTES", right: true, rank: 2}, {title: "LOST", right: true},
 		{title: "OLDEST"}, {title: "NEWEST"}, {title: "MISSING", min: 8, max: 200, flexible: true},
 	}}
 	if e.Terminal {

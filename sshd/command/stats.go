@@ -255,11 +255,12 @@ func (e *Env) printStats(t *tally, l *look, color bool, window time.Duration) er
 	for i, name := range t.by {
 		columns = append(columns, column{title: printable(strings.ToUpper(name)), min: 8, max: 60, flexible: i == len(t.by)-1})
 	}
-	for _, title := range []string{"CALLS", "PER SECOND", "ERRORS", "ERROR %"} {
-		columns = append(columns, column{title: title, right: true})
+	for _, c := range []column{{title: "CALLS"}, {title: "PER SECOND", rank: 4}, {title: "ERRORS", rank: 3}, {title: "ERROR %"}} {
+		c.right = true
+		columns = append(columns, c)
 	}
-	for _, q := range quantiles {
-		columns = append(columns, column{title: strings.ToUpper(q.name), right: true})
+	for i, q := range quantiles {
+		columns = append(columns, column{title: strings.ToUpper(q.name), right: true, rank: max(0, 2-i)}) // the tail tells most
 	}
 	p := e.lines(l, color, false, columns)
 	p.table.whole = true

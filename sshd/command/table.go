@@ -23,13 +23,15 @@ type cell struct {
 	style style
 }
 
-// column is one column of a table. A flexible one gets what the others leave.
+// column is one column of a table. A flexible one gets what the others leave. Where a terminal
+// is too narrow for all, those of the highest rank are left out first; rank 0 always stays.
 type column struct {
 	title    string
 	min, max int // in terminal columns; max is of terminals only: nothing else is cut
 	typical  int // the width where later rows are not known
 	right    bool
 	flexible bool
+	rank     int
 }
 
 // table lays out rows. It looks at the first rows to choose the columns' widths, then prints
@@ -42,7 +44,7 @@ type table struct {
 	eager   bool // do not wait for more rows
 	whole   bool // wait for all rows, and take no more room than they need
 	pending [][]cell
-	widths  []int
+	widths  []int // of the columns, -1: it is left out
 }
 
 // sample is how many rows are looked at before the widths are chosen.
@@ -88,11 +90,16 @@ func (t *table) begin() error {
 			w = min(w, max(c.max, len(c.title)))
 		}
 		t.widths[i] = w
+	}
+	if t.width > 0 {
+		t.leaveOut()
+	}
+	for i, c := range t.columns {
 		if c.flexible {
 			flexible = i
-			continue
+		} else if t.widths[i] >= 0 {
+			rest -= t.widths[i] + t.gap()
 		}
-		rest -= w + t.gap()
 	}
 	if t.width > 0 && flexible >= 0 {
 		t.squeeze(flexible, rest)
@@ -107,6 +114,30 @@ func (t *table) begin() error {
 	}
 	t.pending = nil
 	return t.out.spill(t.eager)
+}
+
+// leaveOut takes out columns, the highest rank first, until the others fit at their narrowest.
+func (t *table) leaveOut() {
+	for {
+		need, last := -t.gap(), -1
+		for i, c := range t.columns {
+			if t.widths[i] < 0 {
+				continue
+			}
+			w := t.widths[i]
+			if c.min > 0 {
+				w = min(w, c.min)
+			}
+			need += w + t.gap()
+			if c.rank > 0 && (last < 0 || c.rank >= t.columns[last].rank) {
+				last = i
+			}
+		}
+		if need <= t.width || last < 0 {
+			return
+		}
+		t.widths[last] = -1
+	}
 }
 
 // squeeze gives the flexible column the rest, and takes from the widest others where that is
@@ -154,6 +185,9 @@ func (t *table) print(cells []cell) {
 	room := t.width
 	for i, c := range cells {
 		w, text := t.widths[i], c.text
+		if w < 0 {
+			continue
+		}
 		have := textWidth(text)
 		if t.width > 0 {
 			w = min(w, max(room, 0))

@@ -150,12 +150,13 @@ func (n *Node) Calls(ctx context.Context, r *query.Request, each func(*dissect.C
 	a := n.ask(ctx)
 	stream, err := n.client.Calls(a.ctx, api.FromRequest(r))
 	var flows []*dissect.Flow
+	var names api.Names
 	return receive(a, r, stream, err, func(m *api.CallsReply) (*api.Report, error) {
 		if m.Anew {
 			flows = nil // calls that were handed out keep theirs
 		}
 		for _, f := range m.Flows {
-			flows = append(flows, api.ToFlow(f, n.protocols))
+			flows = append(flows, api.ToFlow(f, n.protocols, &names))
 		}
 		for _, c := range m.Calls {
 			if int(c.Flow) >= len(flows) {
@@ -173,9 +174,10 @@ func (n *Node) Calls(ctx context.Context, r *query.Request, each func(*dissect.C
 func (n *Node) Flows(ctx context.Context, r *query.Request, each func(*dissect.Flow) error) (*query.Report, error) {
 	a := n.ask(ctx)
 	stream, err := n.client.Flows(a.ctx, api.FromRequest(r))
+	var names api.Names
 	return receive(a, r, stream, err, func(m *api.FlowsReply) (*api.Report, error) {
 		for _, f := range m.Flows {
-			if err := each(api.ToFlow(f, n.protocols)); err != nil {
+			if err := each(api.ToFlow(f, n.protocols, &names)); err != nil {
 				return nil, err
 			}
 		}

@@ -29,14 +29,34 @@ var errGone = errors.New("this call is no longer kept: its packets were the olde
 
 // Calls implements tui.Backend.
 func (b *Backend) Calls(ctx context.Context, q tui.Query, each func(*dissect.Call) error) (tui.Report, error) {
-	r, err := b.source.Calls(ctx, &query.Request{Since: q.Since, Until: q.Until, Filter: q.Filter, Last: q.Last, Follow: q.Follow}, each)
+	asked, err := request(&q)
+	if err != nil {
+		return tui.Report{}, err
+	}
+	r, err := b.source.Calls(ctx, asked, each)
 	return report(r), err
 }
 
 // Flows implements tui.Backend.
 func (b *Backend) Flows(ctx context.Context, q tui.Query, each func(*dissect.Flow) error) (tui.Report, error) {
-	r, err := b.source.Flows(ctx, &query.Request{Since: q.Since, Until: q.Until, Filter: q.Filter, Last: q.Last, Follow: q.Follow}, each)
+	asked, err := request(&q)
+	if err != nil {
+		return tui.Report{}, err
+	}
+	r, err := b.source.Flows(ctx, asked, each)
 	return report(r), err
+}
+
+// request is a question as a source understands it.
+func request(q *tui.Query) (*query.Request, error) {
+	r := &query.Request{Since: q.Since, Until: q.Until, Filter: q.Filter, Last: q.Last, Follow: q.Follow}
+	if q.Stream == "" {
+		return r, nil
+	}
+	var err error
+	r.Stream, err = flow.ParseID(q.Stream)
+	r.Vantage = query.Both // the sighting that was named
+	return r, err
 }
 
 func report(r *query.Report) tui.Report {
@@ -74,6 +94,11 @@ func (b *Backend) Detail(ctx context.Context, ref tui.Ref) (*tui.Detail, error) 
 			if c.ID() != ref.ID {
 				return nil
 			}
+			if ref.Client != nil { // the list joined it, of one stream there is nothing to join
+				own := *c
+				own.Client = ref.Client
+				c = &own
+			}
 			found = tui.NewDetail(c)
 			return query.ErrStop
 		})
@@ -109,6 +134,15 @@ func (b *Backend) Nodes(ctx context.Context) ([]tui.Node, error) {
 func (b *Backend) Check(text string) error {
 	_, err := b.language.Compile(text)
 	return err
+}
+
+// Columns implements tui.Backend.
+func (b *Backend) Columns(names ...string) (tui.ColumnReader, error) {
+	c, err := b.language.Columns(names...)
+	if err != nil {
+		return nil, err
+	}
+	return c.Read, nil
 }
 
 // Complete implements tui.Backend.

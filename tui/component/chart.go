@@ -16,9 +16,11 @@ import (
 type Chart struct {
 	Styles       *style.Styles
 	Location     *time.Location
-	Since, Until int64 // window, ns
-	Known        int64 // since when the series is complete, ns
-	From, To     int64 // picked part, ns; To 0: none
+	Since, Until int64      // window, ns
+	Known        int64      // since when the series is complete, ns
+	From, To     int64      // picked part, ns; To 0: none
+	Cursor       int64      // a moment that is marked on the axis, ns; 0: none
+	Note         style.Text // said where nothing is known, if there is room for it
 
 	Bin int64 // of the series, ns
 
@@ -61,6 +63,21 @@ func (c *Chart) At(x int) (since, until int64, ok bool) {
 
 var eighths = [...]string{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"}
 
+// Step is the time that one column stands for, ns.
+func (c *Chart) Step() int64 { return c.step() }
+
+// unknown is how many columns at the left are in the window, but not known, and where they
+// begin.
+func (c *Chart) unknown(n int, step, start int64, counts []Count) (from, w int) {
+	for from < n && start+int64(from+1)*step <= c.Since {
+		from++
+	}
+	for i := from; i < n && start+int64(i+1)*step <= c.Known && counts[i].All == 0; i++ {
+		w++
+	}
+	return from, w
+}
+
 // View draws the chart.
 func (c *Chart) View(s *Series) []string {
 	n, step, start := c.columns(), c.step(), c.start()
@@ -72,6 +89,10 @@ func (c *Chart) View(s *Series) []string {
 		top = max(top, counts[i].All)
 	}
 	lines := make([]string, 0, c.height+1)
+	from, note := c.unknown(n, step, start, counts)
+	if note < c.Note.Width()+2 || c.Note == "" {
+		note = 0
+	}
 	var b strings.Builder
 	for y := range c.height {
 		b.Reset()
@@ -91,6 +112,13 @@ func (c *Chart) View(s *Series) []string {
 		}
 		for i := range counts {
 			at := start + int64(i)*step
+			if note > 0 && y == (c.height-1)/2 && i >= from && i < from+note {
+				if i == from {
+					flush()
+					b.WriteString(c.Styles.ChartUnknown.Render(style.Text(" " + c.Note).Fit(note)))
+				}
+				continue
+			}
 			glyph, st := c.cell(counts[i], top, c.height-1-y, at, step)
 			if st != last {
 				flush()
@@ -192,6 +220,15 @@ func (c *Chart) axis(n int, step, start int64) string {
 		}
 	}
 	put(end, right)
+	if x := labelWidth + int((c.Cursor-start)/step); c.Cursor >= max(start, c.Since) && c.Cursor < c.Until && x < len(line) {
+		for i := x; i < len(line) && line[i] != ' '; i++ { // half a time would be a wrong one
+			line[i] = ' '
+		}
+		for i := x - 1; i >= 0 && line[i] != ' '; i-- {
+			line[i] = ' '
+		}
+		return c.Styles.Faint.Render(string(line[:x])) + c.Styles.Accent.Render("▲") + c.Styles.Faint.Render(string(line[x+1:]))
+	}
 	return c.Styles.Faint.Render(string(line))
 }
 

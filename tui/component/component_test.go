@@ -251,3 +251,49 @@ func TestOver(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestMenuMovesAndChooses holds that j and k move, and letters choose.
+func TestMenuMovesAndChooses(t *testing.T) {
+	m := NewMenu(look(), "what", []Choice{{Key: "a", Text: "one"}, {Key: "b", Text: "two", Off: "not now"}, {Text: "three", Help: style.Text(strings.Repeat("long ", 30))}})
+	press := func(s string) Event { return m.Press(tea.KeyPressMsg{Code: []rune(s)[0], Text: s}) }
+	if e := press("j"); e != Nothing || m.Cursor != 1 {
+		t.Errorf("j: %v, at %d", e, m.Cursor)
+	}
+	if press("k"); m.Cursor != 0 {
+		t.Errorf("k: at %d", m.Cursor)
+	}
+	if press("k"); m.Cursor != 2 {
+		t.Errorf("k goes around: at %d", m.Cursor)
+	}
+	if e := press("b"); e != Accepted || m.Cursor != 1 {
+		t.Errorf("b: %v, at %d", e, m.Cursor)
+	}
+	if e := m.Press(tea.KeyPressMsg{Code: tea.KeyEscape}); e != Cancelled {
+		t.Errorf("esc: %v", e)
+	}
+	for _, w := range []int{30, 60, 120} {
+		for h := 3; h < 8; h++ {
+			box := m.Box(w, h)
+			if len(box) > h {
+				t.Errorf("%d lines in %d", len(box), h)
+			}
+			for _, l := range box {
+				if n := ansi.StringWidth(l); n > w || n != ansi.StringWidth(box[0]) {
+					t.Errorf("in %d cells: %d: %q", w, n, ansi.Strip(l))
+				}
+			}
+		}
+	}
+}
+
+func TestHistoryKeepsTheNewestOnce(t *testing.T) {
+	var h History
+	for i := range 2 * maxHistory {
+		h.Add(fmt.Sprint(i % 60))
+	}
+	h.Add("")
+	h.Add("5")
+	if got := h.Newest(3); len(h.list) != maxHistory || got[0] != "5" || got[1] != "39" || got[2] != "38" {
+		t.Errorf("%d lines, the newest %q", len(h.list), got)
+	}
+}

@@ -21,6 +21,7 @@ type Span struct {
 type Line struct {
 	Spans  []Span
 	Filter string // the filter that this line stands for, "" if none
+	Field  string // the field whose value it shows, "" if it shows none
 	Copy   string // what copying the line copies, "" for its text
 	Body   int    // 1 + part, for lines of a body; else 0
 	Title  bool   // begins a section

@@ -41,15 +41,16 @@ type Prompt struct {
 	Message string // why State is Bad; may have lines
 	Items   []Item
 
-	chosen  int // -1: none
-	history []string
-	recall  int // how far back, 0: not
-	draft   string
+	History *History // what was typed before; prompts may share it
+
+	chosen int // -1: none
+	recall int // how far back, 0: not
+	draft  string
 }
 
 // NewPrompt makes a prompt.
 func NewPrompt(label, empty style.Text, st *style.Styles) Prompt {
-	return Prompt{Label: label, Empty: empty, Keys: keys.NewPrompt(), Styles: st, chosen: -1}
+	return Prompt{Label: label, Empty: empty, Keys: keys.NewPrompt(), Styles: st, History: &History{}, chosen: -1}
 }
 
 // Open starts with a value.
@@ -66,15 +67,7 @@ func (p *Prompt) SetItems(items []Item) {
 }
 
 // Remember adds a value to what was typed before.
-func (p *Prompt) Remember(v string) {
-	if v == "" || len(p.history) > 0 && p.history[len(p.history)-1] == v {
-		return
-	}
-	p.history = append(p.history, v)
-	if len(p.history) > 50 {
-		p.history = p.history[1:]
-	}
-}
+func (p *Prompt) Remember(v string) { p.History.Add(v) }
 
 // Event is what a key meant.
 type Event uint8
@@ -142,7 +135,7 @@ func (p *Prompt) complete() Event {
 
 func (p *Prompt) older(d int) Event {
 	to := p.recall + d
-	if to < 0 || to > len(p.history) {
+	if to < 0 || to > len(p.History.list) {
 		return Nothing
 	}
 	if p.recall == 0 {
@@ -152,7 +145,7 @@ func (p *Prompt) older(d int) Event {
 	if to == 0 {
 		p.Input.Set(p.draft)
 	} else {
-		p.Input.Set(p.history[len(p.history)-to])
+		p.Input.Set(p.History.at(to))
 	}
 	return Changed
 }

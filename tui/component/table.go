@@ -133,14 +133,14 @@ func (t *Table) View(n int, cell func(row, col int) Cell, mark func(row int) Cel
 func (t *Table) row(b *strings.Builder, i int, on style.Row, cell func(row, col int) Cell, mark Cell) {
 	gap := " "
 	if on != style.Plain {
-		gap = t.Styles.On(t.Styles.Text, on).Render(" ")
+		gap = t.Styles.Draw(t.Styles.Text, on, " ")
 	}
 	put := func(c Cell, text string, on style.Row) {
 		if on == style.Plain && strings.TrimSpace(text) == "" {
 			b.WriteString(text)
 			return
 		}
-		b.WriteString(t.Styles.On(c.Style, on).Render(text))
+		b.WriteString(t.Styles.Draw(c.Style, on, text))
 	}
 	put(mark, mark.Text.Fit(1), on)
 	b.WriteString(gap)

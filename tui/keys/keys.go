@@ -23,7 +23,7 @@ func bind(help, desc string, keys ...string) key.Binding {
 
 // Global are the keys that work wherever nothing is being typed.
 type Global struct {
-	Help, Command, Last, Back, Quit, Kill, Mouse key.Binding
+	Help, Command, Last, Back, Quit, Kill, Mouse, Time key.Binding
 }
 
 // NewGlobal is the key map of the root.
@@ -36,12 +36,13 @@ func NewGlobal() Global {
 		Quit:    bind("q", "close, quit", "q"),
 		Kill:    bind("ctrl-c", "quit", "ctrl+c"),
 		Mouse:   bind("M", "mouse on or off", "M"),
+		Time:    bind("ctrl-t", "form of times", "ctrl+t"),
 	}
 }
 
 // Section is the map as help.
 func (k Global) Section() Section {
-	return Section{"Everywhere", []key.Binding{k.Help, k.Command, k.Back, k.Last, k.Mouse, k.Quit, k.Kill}}
+	return Section{"Everywhere", []key.Binding{k.Help, k.Command, k.Back, k.Last, k.Time, k.Mouse, k.Quit, k.Kill}}
 }
 
 // Move are the keys that move in anything that scrolls.
@@ -69,7 +70,10 @@ func (k Move) Section() Section {
 }
 
 // Scope are the keys that change what is looked at, on all screens that follow it.
-type Scope struct{ Filter, Window, Errors key.Binding }
+type Scope struct {
+	Filter, Window, Errors            key.Binding
+	Older, Newer, Closer, Wider, Home key.Binding
+}
 
 // NewScope is the key map of the bar.
 func NewScope() Scope {
@@ -77,6 +81,11 @@ func NewScope() Scope {
 		Filter: bind("/", "filter", "/"),
 		Window: bind("w", "window", "w"),
 		Errors: bind("ctrl-z", "errors only", "ctrl+z"),
+		Older:  bind("[", "window back", "["),
+		Newer:  bind("]", "window on", "]"),
+		Closer: bind("+", "zoom in, at the row", "+"),
+		Wider:  bind("_", "zoom out", "_"),
+		Home:   bind("0", "back to live", "0"),
 	}
 }
 
@@ -87,29 +96,38 @@ func (k Scope) Short(of ...key.Binding) []key.Binding {
 
 // Section is the map as help.
 func (k Scope) Section() Section {
-	return Section{"What is looked at", []key.Binding{k.Filter, k.Window, k.Errors}}
+	return Section{"What is looked at", []key.Binding{k.Filter, k.Window, k.Closer, k.Wider, k.Older, k.Newer, k.Home, k.Errors}}
 }
 
 // Calls are the keys of the list of calls.
 type Calls struct {
-	Open, Pause, Follow, Next, Maximise key.Binding
-	Apply, Exclude, Mark, Copy          key.Binding
-	Sort                                key.Binding
+	Open, Pause, Follow, Next, Maximise   key.Binding
+	Apply, Exclude, Mark, MarkAll, Unmark key.Binding
+	Copy, Export, Stream, Packets         key.Binding
+	Sort, Order, Columns, Namespace       key.Binding
 }
 
 // NewCalls is the key map of the list of calls.
 func NewCalls() Calls {
 	return Calls{
-		Open:     bind("enter", "details", "enter", "d"),
-		Pause:    bind("p", "pause", "p"),
-		Follow:   bind("f", "follow", "f"),
-		Next:     bind("tab", "other pane", "tab", "shift+tab"),
-		Maximise: bind(`\`, "maximise pane", `\`),
-		Apply:    bind("=", "filter by cell", "="),
-		Exclude:  bind("!", "filter it out", "!"),
-		Mark:     bind("space", "mark", "space"),
-		Copy:     bind("c", "copy", "c"),
-		Sort:     bind("shift-letter", "sort by column", "T", "S", "D", "P", "U", "A", "L"),
+		Open:      bind("enter", "details", "enter", "d"),
+		Pause:     bind("p", "pause", "p"),
+		Follow:    bind("f", "follow", "f"),
+		Next:      bind("tab", "other pane", "tab", "shift+tab"),
+		Maximise:  bind(`\`, "maximise pane", `\`),
+		Apply:     bind("=", "filter by cell", "="),
+		Exclude:   bind("!", "filter it out", "!"),
+		Mark:      bind("space", "mark", "space"),
+		MarkAll:   bind("a", "mark all of these", "a"),
+		Unmark:    bind("u", "clear the marks", "u"),
+		Copy:      bind("c", "copy …", "c"),
+		Export:    bind("ctrl-s", "save as snapshot", "ctrl+s"),
+		Stream:    bind("F", "its stream", "F"),
+		Packets:   bind("K", "its packets", "K"),
+		Sort:      bind("shift-letter", "sort by column", "T", "S", "D", "P", "U", "A", "L"),
+		Order:     bind("o", "sort by this column", "o"),
+		Columns:   bind("C", "choose columns", "C"),
+		Namespace: bind("N", "one namespace", "N"),
 	}
 }
 
@@ -121,8 +139,8 @@ func (k Calls) Short() []key.Binding {
 // Section is the map as help.
 func (k Calls) Section() Section {
 	return Section{"Calls", []key.Binding{
-		k.Open, k.Next, k.Maximise, k.Apply, k.Exclude,
-		k.Pause, k.Follow, k.Sort, k.Mark, k.Copy,
+		k.Open, k.Next, k.Maximise, k.Stream, k.Packets, k.Apply, k.Exclude, k.Namespace,
+		k.Pause, k.Follow, k.Sort, k.Order, k.Columns, k.Mark, k.MarkAll, k.Unmark, k.Copy, k.Export,
 	}}
 }
 
@@ -150,6 +168,7 @@ func (k Snapshots) Section() Section {
 // Detail are the keys of the detail pane, beside Move.
 type Detail struct {
 	NextCall, PrevCall, Raw, Apply, Exclude, Copy, Maximise, Next key.Binding
+	Column, Find, Again, Before, Fold, FoldAll, Stream, Packets   key.Binding
 }
 
 // NewDetail is the key map of the detail pane.
@@ -160,7 +179,15 @@ func NewDetail() Detail {
 		Raw:      bind("y", "form of the body", "y"),
 		Apply:    bind("=", "filter by this field", "="),
 		Exclude:  bind("!", "filter it out", "!"),
-		Copy:     bind("c", "copy line or body", "c"),
+		Copy:     bind("c", "copy …", "c"),
+		Column:   bind("C", "column of this field", "C"),
+		Find:     bind("f", "find text", "f"),
+		Again:    bind(";", "found next", ";"),
+		Before:   bind(",", "found before", ","),
+		Fold:     bind("space", "fold section", "space"),
+		FoldAll:  bind("z", "fold all", "z"),
+		Stream:   bind("F", "its stream", "F"),
+		Packets:  bind("K", "its packets", "K"),
 		Maximise: bind(`\`, "maximise", `\`),
 		Next:     bind("tab", "other pane", "tab", "shift+tab"),
 	}
@@ -168,12 +195,13 @@ func NewDetail() Detail {
 
 // Short is what the bottom line shows.
 func (k Detail) Short() []key.Binding {
-	return []key.Binding{k.NextCall, k.PrevCall, k.Raw, k.Copy, k.Maximise, k.Next}
+	return []key.Binding{k.NextCall, k.PrevCall, k.Find, k.Raw, k.Copy, k.Stream, k.Maximise, k.Next}
 }
 
 // Section is the map as help.
 func (k Detail) Section() Section {
-	return Section{"Details", []key.Binding{k.NextCall, k.PrevCall, k.Raw, k.Apply, k.Exclude, k.Copy, k.Maximise, k.Next}}
+	return Section{"Details", []key.Binding{k.NextCall, k.PrevCall, k.Raw, k.Find, k.Again, k.Before, k.Fold, k.FoldAll,
+		k.Apply, k.Exclude, k.Column, k.Copy, k.Stream, k.Packets, k.Maximise, k.Next}}
 }
 
 // Prompt are the keys while something is typed.
@@ -213,6 +241,8 @@ func Pointer() Section {
 		say("click again", "details"),
 		say("wheel", "scroll"),
 		say("drag", "window, on the chart"),
+		say("right drag", "move it, on the chart"),
+		say("wheel there", "zoom"),
 		say("shift-drag", "terminal's selection"),
 	}}
 }

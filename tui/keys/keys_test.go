@@ -13,8 +13,14 @@ func TestNoKeyMeansTwoThings(t *testing.T) {
 	move := NewMove()
 	for name, sections := range map[string][]Section{
 		"calls":   {NewGlobal().Section(), NewScope().Section(), NewCalls().Section(), move.Section()},
-		"details": {NewGlobal().Section(), NewDetail().Section(), move.Section()},
-		"nodes":   {NewGlobal().Section(), move.Section()},
+		"details": {NewGlobal().Section(), NewScope().Section(), NewDetail().Section(), move.Section()},
+		"flows":   {NewGlobal().Section(), NewScope().Section(), NewFlows().Section(), move.Section()},
+		"packets": {NewGlobal().Section(), NewScope().Section(), NewPackets().Section(), move.Section()},
+		"stream":  {NewGlobal().Section(), NewStream().Section(), move.Section()},
+		"map":     {NewGlobal().Section(), NewScope().Section(), NewServiceMap().Section(), move.Section()},
+		"nodes":   {NewGlobal().Section(), NewNodes().Section(), move.Section()},
+		"columns": {NewColumns().Section()},
+		"menu":    {NewMenu().Section()},
 		"typing":  {NewPrompt().Section()},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -34,7 +40,7 @@ func TestNoKeyMeansTwoThings(t *testing.T) {
 }
 
 func TestEveryBindingHasHelp(t *testing.T) {
-	for _, s := range []Section{NewGlobal().Section(), NewMove().Section(), NewScope().Section(), NewCalls().Section(), NewDetail().Section(), NewPrompt().Section(), Pointer()} {
+	for _, s := range []Section{NewGlobal().Section(), NewMove().Section(), NewScope().Section(), NewCalls().Section(), NewDetail().Section(), NewPrompt().Section(), NewFlows().Section(), NewPackets().Section(), NewStream().Section(), NewNodes().Section(), NewColumns().Section(), NewMenu().Section(), Pointer()} {
 		if s.Title == "" {
 			t.Error("a section has no title")
 		}
@@ -63,7 +69,7 @@ func TestSectionsAreComplete(t *testing.T) {
 			}
 		}
 	}
-	for _, m := range []interface{ Section() Section }{c, d, s, NewMove(), NewGlobal(), NewSnapshots(), NewPrompt()} {
+	for _, m := range []interface{ Section() Section }{c, d, s, NewMove(), NewGlobal(), NewSnapshots(), NewServiceMap(), NewPrompt(), NewFlows(), NewPackets(), NewStream(), NewNodes(), NewColumns(), NewMenu()} {
 		if got, want := len(m.Section().Bindings), reflect.TypeOf(m).NumField(); got != want {
 			t.Errorf("help of %T shows %d bindings, the key map has %d", m, got, want)
 		}

@@ -53,11 +53,18 @@ func endpointFilter(side string, p *peer) string {
 	return side + ".name == " + quote(id.Name())
 }
 
+// timeFilter selects what began at a time or later.
+func timeFilter(ns int64) string {
+	return "timestamp >= timestamp(" + quote(time.Unix(0, ns).UTC().Format(time.RFC3339Nano)) + ")"
+}
+
+func protocolFilter(name string) string { return "protocol == " + quote(name) }
+
 // cellFilter is the filter that selects calls like r in a column; why says why there is none.
 func cellFilter(r *row, col int) (filter, why string) {
 	switch col {
 	case colTime:
-		return "timestamp >= timestamp(" + quote(time.Unix(0, r.time).UTC().Format(time.RFC3339Nano)) + ")", ""
+		return timeFilter(r.time), ""
 	case colSource:
 		return endpointFilter("src", r.src()), ""
 	case colDestination:
@@ -66,7 +73,7 @@ func cellFilter(r *row, col int) (filter, why string) {
 		if r.proto == nil {
 			return "", "this call has no protocol to filter by"
 		}
-		return "protocol == " + quote(r.proto.Name), ""
+		return protocolFilter(r.proto.Name), ""
 	case colSummary:
 		s := string(r.summary)
 		if r.raw != "" {
@@ -128,3 +135,8 @@ func both(a, b string) string {
 
 // negated is the opposite of a filter.
 func negated(f string) string { return "!(" + f + ")" }
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	return s
+}

@@ -11,10 +11,11 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/flow"
 )
 
 // Backend answers what the screens ask. It is safe for concurrent use; a call ends soon after
@@ -27,6 +28,12 @@ type Backend interface {
 	// borrowed until each returns; an error from each ends the answer. Following tells flows
 	// as they end.
 	Flows(ctx context.Context, q Query, each func(*dissect.Flow) error) (Report, error)
+	// Packets hands out the packets that q asks for, in time order, and who their ends were; an
+	// error from out ends the answer.
+	Packets(ctx context.Context, q Query, out PacketSink) (Report, error)
+	// Stream hands out the reassembled bytes of a flow, both sides in the order of their capture,
+	// from its first byte that is kept; an error from out ends the answer.
+	Stream(ctx context.Context, stream string, out StreamSink) (Report, error)
 	// Detail finds one call again, with its fields and bodies.
 	Detail(ctx context.Context, ref Ref) (*Detail, error)
 	// Nodes says how each node is.
@@ -35,15 +42,33 @@ type Backend interface {
 	Check(filter string) error
 	// Complete says what may stand where the cursor is (in bytes).
 	Complete(filter string, cursor int) []Completion
+	// Columns makes a reader of fields by their names, the key of a map behind a dot; its error
+	// says which there is not.
+	Columns(names ...string) (ColumnReader, error)
 }
 
-// Query asks for calls. Times are ns since 1970 UTC, half open.
+// PacketSink takes packets, which are borrowed until the call returns, and before the first
+// packet that it is for the name of an address.
+type PacketSink interface {
+	Packet(*pcap.Packet) error
+	Name(pcap.Name) error
+}
+
+// StreamSink takes the bytes of a flow; d is 0 for client to server. Bytes are borrowed until
+// the call returns. n missing bytes are a Gap (0: unknown how many).
+type StreamSink interface {
+	Data(d flow.Dir, b []byte, at int64) error
+	Gap(d flow.Dir, n, at int64) error
+}
+
+// Query asks for calls, flows or packets. Times are ns since 1970 UTC, half open.
 type Query struct {
 	Since  int64 // 0: from the oldest
 	Until  int64 // 0: to the newest
 	Filter string
-	Last   int  // only the newest that match; 0: all
-	Follow bool // what comes in from now on, until the context ends
+	Stream string // of this flow only, "": of all
+	Last   int    // only the newest that match; 0: all
+	Follow bool   // what comes in from now on, until the context ends
 }
 
 // Report says how an answer came about.
@@ -68,6 +93,8 @@ type Ref struct {
 	ID     uint64
 	Node   string
 	Time   int64 // of the call, ns
+
+	Client *dissect.Sighting // how it was seen at the client's end too; nil: it was not
 }
 
 // Detail is all there is to know of one call. It is the screen's own: nothing in it is
@@ -90,6 +117,8 @@ type Detail struct {
 	Status       string
 	Fields       []byte // `,"name":value` for each, as Message.AppendFields has it
 	Bodies       [2]*dissect.Body
+	Decrypted    bool
+	JSON         []byte // the call as `calls -o json` prints it, without a line end
 }
 
 // NewDetail copies a call that was lent.
@@ -102,7 +131,11 @@ func NewDetail(c *dissect.Call) *Detail {
 		RequestSize: c.RequestSize, ResponseSize: c.ResponseSize,
 		Error: c.Error, Incomplete: c.Incomplete,
 		Summary: string(c.Message.AppendSummary(nil)), Status: string(c.Message.AppendStatus(nil)),
-		Fields: c.Message.AppendFields(nil),
+		Fields: c.Message.AppendFields(nil), Decrypted: c.Decrypted, JSON: dissect.AppendCall(nil, c),
+	}
+	if c.Client != nil {
+		own := *c.Client
+		d.Client = &own
 	}
 	for part := range d.Bodies {
 		if b := c.Message.Body(part); b != nil {
@@ -187,10 +220,4 @@ func yank(what, text string) tea.Cmd {
 		note += ", only its first 64 KiB: terminals take no more"
 	}
 	return tea.Batch(tea.SetClipboard(text), flash("%s", note))
-}
-
-// Clock is what a screen needs to know of time.
-type Clock struct {
-	Now      func() time.Time
-	Location *time.Location
 }

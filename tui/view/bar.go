@@ -18,9 +18,10 @@ type bar struct {
 	host *Host
 	all  style.Text // said where there is no filter
 
-	scope   Scope
-	errOnly bool
-	before  []Window // for esc
+	scope    Scope
+	errOnly  bool
+	before   []Window  // for esc
+	timeline *timeline // that keys move on; nil: the window's own edges are all there is to go by
 
 	prompt component.Prompt // filter
 	when   component.Prompt // window
@@ -54,6 +55,9 @@ func newBar(h *Host, s Scope, all style.Text) *bar {
 		when:   component.NewPrompt("window", `5m, 1h30m, all, 14:00-14:15`, h.Styles),
 	}
 	b.when.Direct = true
+	if h.Memory != nil {
+		b.prompt.History, b.when.History = &h.Memory.Filters, &h.Memory.Windows
+	}
 	return b
 }
 
@@ -121,10 +125,64 @@ func (b *bar) press(k tea.KeyPressMsg) (cmd tea.Cmd, changed, mine bool) {
 	case key.Matches(k, b.keys.Errors):
 		b.errOnly = !b.errOnly
 		changed = true
+	case key.Matches(k, b.keys.Older):
+		cmd, changed = b.shift(-1)
+	case key.Matches(k, b.keys.Newer):
+		cmd, changed = b.shift(1)
+	case key.Matches(k, b.keys.Closer):
+		cmd, changed = b.change(b.scope.Window.zoom(b.sight(), true))
+	case key.Matches(k, b.keys.Wider):
+		cmd, changed = b.change(b.scope.Window.zoom(b.sight(), false))
+	case key.Matches(k, b.keys.Home):
+		cmd, changed = b.home()
 	default:
 		return nil, false, false
 	}
 	return cmd, changed, true
+}
+
+// sight is what a change of the window goes by.
+func (b *bar) sight() sight {
+	if b.timeline != nil {
+		return b.timeline.sight()
+	}
+	s := sight{now: b.host.Clock.Now().UnixNano()}
+	s.since, s.until = b.bounds()
+	if s.since != 0 && s.until == 0 {
+		s.until = s.now
+	}
+	return s
+}
+
+// shift moves the window by half of it.
+func (b *bar) shift(d int64) (tea.Cmd, bool) {
+	s := b.sight()
+	return b.change(b.scope.Window.move(s, d*max(1, (s.until-s.since)/2)))
+}
+
+// change looks at another time, or says why not.
+func (b *bar) change(w Window, err error) (cmd tea.Cmd, changed bool) {
+	if err != nil {
+		return refuse("%s", err), false
+	}
+	return nil, b.setWindow(w)
+}
+
+// home looks at what one looks at first: what comes in, or all of a file.
+func (b *bar) home() (cmd tea.Cmd, changed bool) {
+	to := b.host.Home
+	for _, w := range b.before { // the live window that was chosen last
+		if to.Live() && w.Live() {
+			to = w
+		}
+	}
+	switch now := b.scope.Window; {
+	case now.Live() && to.Live():
+		return refuse("this is live already"), false
+	case now == to:
+		return refuse("%s", errAllKept), false
+	}
+	return nil, b.setWindow(to)
 }
 
 func (b *bar) paste(s string) (cmd tea.Cmd, changed bool) {
@@ -179,7 +237,7 @@ func (b *bar) apply(f string, not bool) (cmd tea.Cmd, changed bool) {
 		f = negated(f)
 	}
 	f = both(b.scope.Filter, f)
-	if err := b.host.Backend.Check(f); err != nil {
+	if err := b.host.Check(f); err != nil {
 		return b.open(f), false
 	}
 	b.prompt.Remember(f)
@@ -217,6 +275,9 @@ func (b *bar) judge(c checkMsg) (cmd tea.Cmd, changed bool) {
 	case c.err != nil:
 		b.prompt.State, b.prompt.Message = component.Bad, c.err.Error()
 	}
+	if b.prompt.Input.Blank() && b.host.Memory != nil {
+		c.items = append(b.host.Memory.offered(), c.items...)
+	}
 	b.prompt.SetItems(c.items)
 	if b.accept {
 		b.accept = false
@@ -228,11 +289,16 @@ func (b *bar) judge(c checkMsg) (cmd tea.Cmd, changed bool) {
 func (b *bar) openWindow() {
 	b.typing = typingWindow
 	b.when.Open("")
-	b.when.SetItems([]component.Item{
+	b.when.SetItems(Windows())
+}
+
+// Windows are the windows that are offered.
+func Windows() []component.Item {
+	return []component.Item{
 		{Text: "1m", Help: "the last minute, and on"}, {Text: "5m", Help: "the last 5 minutes, and on"},
 		{Text: "15m", Help: "the last 15 minutes, and on"}, {Text: "1h", Help: "the last hour, and on"},
 		{Text: "all", Help: "all that is kept"},
-	})
+	}
 }
 
 func (b *bar) pressWindow(e component.Event) (cmd tea.Cmd, changed bool) {

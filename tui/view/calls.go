@@ -2,7 +2,6 @@ package view
 
 import (
 	"sort"
-	"time"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
@@ -28,12 +27,17 @@ type Calls struct {
 	shown   []*row
 	marked  int
 	waiting int // rows that came in while paused
-	series  *component.Series
 	nodes   NodesMsg
 	probe   probeMsg
 
-	table component.Table
-	chart component.Chart
+	table   component.Table
+	columns []column // of the table
+	sorted  *column  // by which it is sorted; nil: by none
+	time    *timeline
+	own     Memory // where the host has none
+
+	modal modal // lies over it and takes the keys; nil: nothing does
+	work  *work // is being copied; nil: nothing is
 
 	paused   bool
 	follow   bool
@@ -42,12 +46,6 @@ type Calls struct {
 	onDetail bool // and has the focus
 	maximise bool
 	topOnce  bool // the first g of gg
-	drag     drag
-}
-
-type drag struct {
-	on       bool
-	from, to [2]int64 // the columns where it began and where it is
 }
 
 // probeMsg says what there is without the filter, for an empty list to explain itself.
@@ -68,17 +66,11 @@ type NodesMsg struct {
 // NewCalls makes the list.
 func NewCalls(h *Host, scope Scope) *Calls {
 	m := &Calls{host: h, bar: newBar(h, scope, "all calls"),
-		Keys: keys.NewCalls(), Move: keys.NewMove(), Detail: newDetails(h.Styles, h.Clock), follow: scope.Window.Live()}
-	m.table = component.Table{Styles: h.Styles, Focused: true, Sorted: -1, Picked: colSummary, Columns: []component.Column{
-		colTime:        {Title: "TIME", Min: 8, Max: 12, Weight: 3, Sort: 0},
-		colSource:      {Title: "SOURCE", Min: 11, Max: 32, Weight: 4, Sort: 0},
-		colDestination: {Title: "DESTINATION", Min: 11, Max: 32, Weight: 4, Sort: 0},
-		colProtocol:    {Title: "PROTO", Min: 5, Max: 10, Weight: 1, Sort: 0},
-		colSummary:     {Title: "SUMMARY", Min: 10, Weight: 14, Sort: 1},
-		colStatus:      {Title: "STATUS", Min: 7, Max: 10, Weight: 1, Sort: 2},
-		colLatency:     {Title: "LATENCY", Min: 7, Max: 8, Right: true, Sort: 0},
-	}}
-	m.chart = component.Chart{Styles: h.Styles, Location: h.Clock.Location}
+		Keys: keys.NewCalls(), Move: keys.NewMove(), Detail: newDetails(h), follow: scope.Window.Live()}
+	m.time = newTimeline(m.bar)
+	m.table = component.Table{Styles: h.Styles, Focused: true, Sorted: -1}
+	m.lay(m.memory().Columns.get())
+	m.table.Picked = m.indexOf(&column{kind: colSummary})
 	m.reset()
 	return m
 }
@@ -116,10 +108,11 @@ func (m *Calls) renew(cmd tea.Cmd, changed bool) tea.Cmd {
 func (m *Calls) Close() {
 	m.feed.cancel()
 	m.Detail.close()
+	m.stopWork()
 }
 
 // Typing implements Screen.
-func (m *Calls) Typing() bool { return m.bar.typing != notTyping }
+func (m *Calls) Typing() bool { return m.bar.typing != notTyping || m.modal != nil }
 
 // reset prepares a feed for the window and the filter.
 func (m *Calls) reset() {
@@ -132,17 +125,13 @@ func (m *Calls) reset() {
 	if m.bar.scope.Window.Live() {
 		live = &Query{Since: until, Filter: m.bar.query(), Follow: true}
 	}
-	step := time.Millisecond
-	m.series = component.NewWideningSeries(step)
-	if since != 0 && until != 0 {
-		step = component.StepFor(time.Duration(until-since), 2000)
-		m.series = component.NewSeries(step)
-	}
+	step := m.time.reset()
 	m.rows = rows{max: MaxRows}
 	m.shown, m.selected, m.history, m.live = nil, nil, nil, nil
 	m.waiting, m.marked, m.probe = 0, 0, probeMsg{}
 	m.table.Cursor, m.table.Offset = 0, 0
 	m.feed = newFeed(m.host.Context, m.host.Backend, step, history, live)
+	m.feed.columns = fieldsOf(m.columns)
 }
 
 func (m *Calls) restart() tea.Cmd {
@@ -168,7 +157,13 @@ func (m *Calls) Update(msg tea.Msg) tea.Cmd {
 		m.nodes = msg
 	case detailMsg:
 		m.Detail.take(msg)
+	case copiedMsg:
+		return m.copied(msg)
 	case tea.PasteMsg:
+		if m.modal != nil {
+			m.modal.paste(msg.Content)
+			return nil
+		}
 		return m.renew(m.bar.paste(msg.Content))
 	case tea.KeyPressMsg:
 		return m.press(msg)
@@ -183,9 +178,7 @@ func (m *Calls) take(b batchMsg) tea.Cmd {
 	if b.feed != m.feed {
 		return nil // of a question that is not asked any more
 	}
-	for _, c := range b.counts {
-		m.series.Add(c.at, c.n)
-	}
+	m.time.add(b.counts)
 	if b.history != nil {
 		m.history = b.history
 	}
@@ -243,11 +236,15 @@ func (m *Calls) refresh() {
 
 // order sorts what is shown.
 func (m *Calls) order() {
-	sort.SliceStable(m.shown, func(i, j int) bool { return m.shown[i].time < m.shown[j].time })
-	if c := m.table.Sorted; c > colTime {
-		sort.SliceStable(m.shown, func(i, j int) bool { return compare(c, m.shown[i], m.shown[j]) < 0 })
+	byTime := func(i, j int) bool { return m.shown[i].time < m.shown[j].time }
+	if !sort.SliceIsSorted(m.shown, byTime) { // which they are unless the order was another
+		sort.SliceStable(m.shown, byTime)
 	}
-	if m.table.Sorted >= 0 && m.table.Reverse {
+	if c := m.sorted; c != nil && c.kind != colTime {
+		by := comparison(c, fieldsOf(m.columns))
+		sort.SliceStable(m.shown, func(i, j int) bool { return by(m.shown[i], m.shown[j]) < 0 })
+	}
+	if m.sorted != nil && m.table.Reverse {
 		for i, j := 0, len(m.shown)-1; i < j; i, j = i+1, j-1 {
 			m.shown[i], m.shown[j] = m.shown[j], m.shown[i]
 		}
@@ -284,7 +281,9 @@ func (m *Calls) point() {
 	m.selected = m.shown[m.table.Cursor]
 }
 
-func (m *Calls) newestFirst() bool { return m.table.Sorted == colTime && m.table.Reverse }
+func (m *Calls) newestFirst() bool {
+	return m.sorted != nil && m.sorted.kind == colTime && m.table.Reverse
+}
 
 // moved follows the cursor after it was moved by hand.
 func (m *Calls) moved() tea.Cmd {
@@ -294,7 +293,7 @@ func (m *Calls) moved() tea.Cmd {
 	m.follow = false
 	m.selected = m.shown[m.table.Cursor]
 	if m.detailed {
-		return m.Detail.open(m.host.Context, m.host.Backend, m.selected, flushEvery)
+		return m.Detail.open(m.host.Context, m.host.Backend, m.selected, openAfter)
 	}
 	return nil
 }
@@ -302,6 +301,8 @@ func (m *Calls) moved() tea.Cmd {
 // Short implements Screen.
 func (m *Calls) Short() []key.Binding {
 	switch {
+	case m.modal != nil:
+		return m.modal.short()
 	case m.Typing():
 		return m.bar.prompt.Keys.Short()
 	case m.onDetail:
@@ -312,5 +313,6 @@ func (m *Calls) Short() []key.Binding {
 
 // Sections implements Screen.
 func (m *Calls) Sections() []keys.Section {
-	return []keys.Section{m.bar.keys.Section(), m.Keys.Section(), m.Move.Section(), m.Detail.Keys.Section(), m.bar.prompt.Keys.Section()}
+	return []keys.Section{m.bar.keys.Section(), m.Keys.Section(), m.Move.Section(), m.Detail.Keys.Section(),
+		m.bar.prompt.Keys.Section(), keys.NewColumns().Section(), keys.NewMenu().Section()}
 }

@@ -9,6 +9,10 @@ import (
 
 // press handles a key.
 func (m *Calls) press(k tea.KeyPressMsg) tea.Cmd {
+	if m.modal != nil {
+		return m.pressModal(k)
+	}
+	m.aim()
 	if cmd, changed, mine := m.bar.press(k); mine {
 		return m.renew(cmd, changed)
 	}
@@ -41,14 +45,31 @@ func (m *Calls) pressList(k tea.KeyPressMsg) tea.Cmd {
 		return m.toggleFollow()
 	case key.Matches(k, m.Keys.Mark):
 		return m.mark()
+	case key.Matches(k, m.Keys.MarkAll):
+		return m.markAll()
+	case key.Matches(k, m.Keys.Unmark):
+		return m.unmark()
 	case key.Matches(k, m.Keys.Copy):
-		return m.copyRows()
+		return m.openCopy()
+	case key.Matches(k, m.Keys.Export):
+		return m.Export("")
+	case key.Matches(k, m.Keys.Stream):
+		return m.visit("stream")
+	case key.Matches(k, m.Keys.Packets):
+		return m.visit("packets")
+	case key.Matches(k, m.Keys.Columns):
+		m.modal = newChooser(m)
+		return nil
+	case key.Matches(k, m.Keys.Namespace):
+		return m.openNamespaces()
+	case key.Matches(k, m.Keys.Order):
+		return m.sortBy(m.table.Picked)
 	case key.Matches(k, m.Keys.Apply):
 		return m.applyCell(false)
 	case key.Matches(k, m.Keys.Exclude):
 		return m.applyCell(true)
 	case key.Matches(k, m.Keys.Sort):
-		return m.sortBy(strings.Index("TSDPUAL", k.String()))
+		return m.sortBy(m.indexOf(&column{kind: strings.Index("TSDPUAL", k.String())}))
 	case key.Matches(k, m.Move.Left):
 		m.table.MoveColumn(-1)
 		return nil
@@ -68,7 +89,7 @@ func (m *Calls) pressList(k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, m.Move.Bottom):
 		m.table.To(n-1, n)
 		cmd := m.moved()
-		m.follow = m.bar.scope.Window.Live() && !m.paused && m.table.Sorted < 0
+		m.follow = m.bar.scope.Window.Live() && !m.paused && m.sorted == nil
 		return cmd
 	default:
 		return nil
@@ -87,22 +108,31 @@ func (m *Calls) pressDetail(k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, m.Detail.Keys.Raw):
 		return flash("body: %s", m.Detail.nextLayout())
 	case key.Matches(k, m.Detail.Keys.Copy):
-		return m.Detail.yank()
+		return m.openCopy()
+	case key.Matches(k, m.Detail.Keys.Column):
+		return m.fieldColumn()
+	case key.Matches(k, m.Detail.Keys.Find):
+		m.modal = m.Detail.finder()
+		return nil
+	case key.Matches(k, m.Detail.Keys.Stream):
+		return m.visit("stream")
+	case key.Matches(k, m.Detail.Keys.Packets):
+		return m.visit("packets")
 	case key.Matches(k, m.Detail.Keys.Apply):
 		return m.applyField(false)
 	case key.Matches(k, m.Detail.Keys.Exclude):
 		return m.applyField(true)
 	}
-	m.Detail.press(k, m.Move)
-	return nil
+	return m.Detail.press(k, m.Move)
 }
 
 // Back implements Screen: the maximised pane, the details, a window, the filter.
 func (m *Calls) Back() (tea.Cmd, bool) {
 	switch {
-	case m.drag.on:
-		m.drag = drag{}
+	case m.time.back():
 		return nil, true
+	case m.stopWork():
+		return flash("nothing is copied"), true
 	case m.maximise:
 		m.maximise = false
 		m.arrange()
@@ -169,7 +199,7 @@ func (m *Calls) toggleFollow() tea.Cmd {
 		return refuse("this window has an end: press w and type 15m to follow what comes in")
 	}
 	m.follow, m.paused = true, false
-	m.table.Sorted, m.table.Reverse = -1, false
+	m.sorted, m.table.Sorted, m.table.Reverse = nil, -1, false
 	m.refresh()
 	return nil
 }
@@ -188,27 +218,11 @@ func (m *Calls) mark() tea.Cmd {
 	return m.moved()
 }
 
-func (m *Calls) copyRows() tea.Cmd {
-	if m.selected == nil {
-		return refuse("there is nothing to copy")
-	}
-	var lines []string
-	for _, r := range m.shown {
-		if r.mark {
-			lines = append(lines, r.line(m.host.Clock.Location))
-		}
-	}
-	if len(lines) > 0 {
-		return yank(count(len(lines), "marked call"), strings.Join(lines, "\n")+"\n")
-	}
-	return yank("the call", m.selected.line(m.host.Clock.Location))
-}
-
 func (m *Calls) applyCell(not bool) tea.Cmd {
 	if m.selected == nil {
 		return refuse("there is no cell to filter by")
 	}
-	f, why := cellFilter(m.selected, m.table.Picked)
+	f, why := m.cellFilter()
 	if why != "" {
 		return refuse("%s", why)
 	}
@@ -221,28 +235,4 @@ func (m *Calls) applyField(not bool) tea.Cmd {
 		return refuse("this line is no field: go to one with j and k")
 	}
 	return m.renew(m.bar.apply(f, not))
-}
-
-func (m *Calls) sortBy(col int) tea.Cmd {
-	if col < 0 {
-		return nil
-	}
-	switch {
-	case m.table.Sorted != col:
-		m.table.Sorted, m.table.Reverse = col, col == colLatency
-	case m.table.Reverse == (col == colLatency):
-		m.table.Reverse = !m.table.Reverse
-	default:
-		m.table.Sorted, m.table.Reverse = -1, false
-	}
-	m.follow = false
-	m.order()
-	m.table.To(0, len(m.shown))
-	if len(m.shown) > 0 {
-		m.selected = m.shown[0]
-	}
-	if m.table.Sorted < 0 {
-		return flash("in the order of time")
-	}
-	return flash("sorted by %s", columnNames[col])
 }

@@ -58,7 +58,7 @@ func (m *Calls) layout() layout {
 // arrange gives the panes their sizes.
 func (m *Calls) arrange() {
 	l := m.layout()
-	m.chart.SetSize(l.chart.w, l.chart.h)
+	m.time.chart.SetSize(l.chart.w, l.chart.h)
 	m.table.SetSize(l.list.w, l.list.h)
 	m.table.To(m.table.Cursor, len(m.shown))
 	if m.detailed {
@@ -70,7 +70,16 @@ func (m *Calls) arrange() {
 func (m *Calls) mouse(msg tea.MouseMsg) tea.Cmd {
 	at := msg.Mouse()
 	l := m.layout()
+	if m.modal != nil {
+		return nil
+	}
 	m.aim()
+	if changed, moment, mine := m.time.mouse(msg, l.chart); mine {
+		if moment != 0 {
+			return m.jump(moment)
+		}
+		return m.renew(nil, changed)
+	}
 	switch msg := msg.(type) {
 	case tea.MouseWheelMsg:
 		d := 3
@@ -94,33 +103,29 @@ func (m *Calls) mouse(msg tea.MouseMsg) tea.Cmd {
 		if msg.Button == tea.MouseLeft {
 			return m.click(at.X, at.Y, l)
 		}
-	case tea.MouseMotionMsg:
-		if m.drag.on {
-			if s, u, ok := m.chart.At(at.X); ok {
-				m.drag.to = [2]int64{s, u}
-			}
-		}
-	case tea.MouseReleaseMsg:
-		if m.drag.on {
-			since, until := m.drag.span()
-			m.drag = drag{}
-			return m.renew(nil, m.bar.setWindow(Window{Since: since, Until: until}))
-		}
 	}
 	return nil
 }
 
-// span is the time that was dragged over, ends included.
-func (d *drag) span() (since, until int64) {
-	return min(d.from[0], d.to[0]), max(d.from[1], d.to[1])
+// jump selects the first call from a moment on.
+func (m *Calls) jump(at int64) tea.Cmd {
+	best := -1
+	for i, r := range m.shown {
+		if d := r.time - at; best < 0 || abs(d) < abs(m.shown[best].time-at) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return refuse("there is no call to go to")
+	}
+	m.table.To(best, len(m.shown))
+	return m.moved()
 }
+
+func abs(n int64) int64 { return max(n, -n) }
 
 func (m *Calls) click(x, y int, l layout) tea.Cmd {
 	switch {
-	case l.chart.has(x, y):
-		if s, u, ok := m.chart.At(x); ok {
-			m.drag = drag{on: true, from: [2]int64{s, u}, to: [2]int64{s, u}}
-		}
 	case l.bar.has(x, y):
 		if !m.Typing() {
 			return m.bar.open(m.bar.scope.Filter)

@@ -1,11 +1,7 @@
 package view
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sshark/sshark/dissect"
@@ -23,7 +19,8 @@ func (m *Calls) View() (lines []string, cursor *Cursor) {
 	l := m.layout()
 	lines = make([]string, 0, m.height)
 	if l.chart.h > 0 {
-		lines = append(lines, m.viewChart()...)
+		m.aim()
+		lines = append(lines, m.time.view()...)
 	}
 	if l.bar.h > 0 {
 		var line string
@@ -47,6 +44,9 @@ func (m *Calls) View() (lines []string, cursor *Cursor) {
 	if l.bar.h > 0 {
 		m.bar.over(lines, m.width, l.bar.y)
 	}
+	if m.modal != nil {
+		cursor = overlay(m.modal, lines, m.width, m.height)
+	}
 	return lines, cursor
 }
 
@@ -60,39 +60,15 @@ func (m *Calls) beside(list, detail []string) {
 	}
 }
 
-// viewChart draws the rate of calls over the window.
-func (m *Calls) viewChart() []string {
-	m.aim()
-	return m.chart.View(m.series)
-}
-
-// aim points the chart at the window as it is now.
+// aim tells the chart what is known by now.
 func (m *Calls) aim() {
-	c := &m.chart
-	c.Since, c.Until = m.bar.bounds()
-	first, last := m.series.Span()
-	if c.Since == 0 {
-		c.Since = first
+	m.time.report, m.time.picked = nil, 0
+	if m.history != nil {
+		m.time.report, m.time.cut = &m.history.report, m.history.report.Matched > MaxRows
 	}
-	if c.Until == 0 {
-		c.Until = max(last, c.Since+1)
+	if m.selected != nil && !m.follow {
+		m.time.picked = m.selected.time
 	}
-	c.Known = c.Since
-	if m.history == nil {
-		c.Known = c.Until
-	} else {
-		if m.history.report.Oldest > c.Known {
-			c.Known = m.history.report.Oldest
-		}
-		if m.history.report.Matched > MaxRows && first > c.Known {
-			c.Known = first
-		}
-	}
-	c.From, c.To = 0, 0
-	if m.drag.on {
-		c.From, c.To = m.drag.span()
-	}
-	c.Bin = m.series.Step
 }
 
 // tally says how many calls there are, and how many are not shown.
@@ -120,24 +96,31 @@ func (m *Calls) viewList(r rect) []string {
 		why := m.why()
 		return why.view(m.host.Styles, r.w, r.h)
 	}
-	layout := "15:04:05"
-	if w := m.table.Shown(colTime); w >= 12 {
-		layout = "15:04:05.000"
-	} else if w >= 10 {
-		layout = "15:04:05.0"
+	clock, mark0 := &m.host.Clock, int64(0)
+	if clock.Form == SinceMark {
+		mark0 = m.firstMarked()
+	}
+	if i := m.indexOf(&column{kind: colTime}); i >= 0 {
+		m.table.Columns[i].Title = clock.Title()
 	}
 	st := m.host.Styles
 	cell := func(i, col int) component.Cell {
 		row := m.shown[i]
 		c := component.Cell{Style: st.Text}
-		switch col {
+		switch m.columns[col].kind {
+		case colField:
+			return m.fieldCell(row, &m.columns[col])
 		case colTime:
-			c.Text = style.Text(time.Unix(0, row.time).In(m.host.Clock.Location).Format(layout))
+			previous := int64(0)
+			if i > 0 {
+				previous = m.shown[i-1].time
+			}
+			c.Text = clock.Cell(row.time, previous, mark0, m.table.Shown(col))
 			c.Style = st.Dim
 		case colSource:
-			c.Text = row.src().text(m.table.Shown(colSource))
+			c.Text = row.src().text(m.table.Shown(col))
 		case colDestination:
-			c.Text = row.dst().text(m.table.Shown(colDestination))
+			c.Text = row.dst().text(m.table.Shown(col))
 		case colProtocol:
 			c.Text, c.Style = row.title, st.Dim
 		case colSummary:
@@ -192,6 +175,8 @@ func (p *peer) text(w int) style.Text {
 func (m *Calls) Status() (text style.Text, warn bool) {
 	window := style.Text(m.bar.scope.Window.Text(m.host.Clock.Location))
 	switch {
+	case m.work != nil:
+		return style.Text(m.progress()), true
 	case m.paused && m.waiting > 0:
 		return "‖ paused, " + style.Text(group(uint64(m.waiting))) + " new · " + window, true
 	case m.paused:
@@ -206,32 +191,13 @@ func (m *Calls) Status() (text style.Text, warn bool) {
 
 // Losses implements Screen.
 func (m *Calls) Losses() style.Text {
-	var parts []string
-	for _, a := range []*answer{m.history, m.live} {
-		if a == nil {
-			continue
-		}
-		if a.err != nil && m.host.Context.Err() == nil && !errors.Is(a.err, context.Canceled) {
-			why, _, _ := strings.Cut(a.err.Error(), "\n")
-			if a == m.live {
-				why = "following stopped, f starts anew: " + why
-			}
-			parts = append(parts, why)
-		}
-		if n := len(a.report.Missing); n > 0 {
-			miss := a.report.Missing[0]
-			s := "no answer from " + miss.Node + ": " + miss.Why
-			if n > 1 {
-				s = fmt.Sprintf("no answer from %d nodes, %s: %s", n, miss.Node, miss.Why)
-			}
-			parts = append(parts, s)
-		}
-		if n := a.report.Lagged; n > 0 {
-			parts = append(parts, group(n)+" packets came too fast to be shown")
-		}
-		parts = append(parts, a.report.Notes...)
+	lost := losses(m.host, m.history, m.live)
+	m.aim()
+	if lacks := style.Clean(m.time.lacks()); lost == "" || lacks == "" {
+		return lost + lacks
+	} else {
+		return lost + "; " + lacks
 	}
-	return style.Clean(strings.Join(parts, "; "))
 }
 
 // count is a number of things: 1 call, 2,000 calls.

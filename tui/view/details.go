@@ -19,8 +19,8 @@ const detailTimeout = 30 * time.Second
 // fields and bodies.
 type Details struct {
 	Keys   keys.Detail
+	host   *Host
 	styles *style.Styles
-	clock  Clock
 
 	row    *row
 	detail *Detail
@@ -33,6 +33,8 @@ type Details struct {
 	offset        int
 	width, height int
 	layout        bodyLayout
+	folded        map[style.Text]bool // sections, by their name
+	find          string
 }
 
 // bodyLayout is how bodies are shown.
@@ -53,8 +55,8 @@ type detailMsg struct {
 	err    error
 }
 
-func newDetails(st *style.Styles, clock Clock) Details {
-	return Details{Keys: keys.NewDetail(), styles: st, clock: clock}
+func newDetails(h *Host) Details {
+	return Details{Keys: keys.NewDetail(), host: h, styles: h.Styles, folded: map[style.Text]bool{}}
 }
 
 // SetSize says how many cells there are, the title line included.
@@ -128,7 +130,7 @@ func (d *Details) relayout() {
 	if d.row == nil || d.width == 0 {
 		return
 	}
-	d.lines = d.build(d.width - 2)
+	d.lines = d.hide(d.build(d.width - 2))
 	d.to(d.cursor)
 }
 
@@ -157,8 +159,16 @@ func (d *Details) click(line int) {
 	}
 }
 
-func (d *Details) press(k tea.KeyPressMsg, move keys.Move) {
+func (d *Details) press(k tea.KeyPressMsg, move keys.Move) tea.Cmd {
 	switch {
+	case key.Matches(k, d.Keys.Again):
+		return d.search(1)
+	case key.Matches(k, d.Keys.Before):
+		return d.search(-1)
+	case key.Matches(k, d.Keys.Fold):
+		return d.fold()
+	case key.Matches(k, d.Keys.FoldAll):
+		return d.foldAll()
 	case key.Matches(k, move.Up):
 		d.to(d.cursor - 1)
 	case key.Matches(k, move.Down):
@@ -172,6 +182,7 @@ func (d *Details) press(k tea.KeyPressMsg, move keys.Move) {
 	case key.Matches(k, move.Bottom):
 		d.to(len(d.lines) - 1)
 	}
+	return nil
 }
 
 // filter is the filter that the line under the cursor stands for.
@@ -234,7 +245,11 @@ func (d *Details) View(focused bool) []string {
 		if i == d.cursor && focused {
 			on = style.Selected
 		}
-		out = append(out, st.On(st.Text, on).Render(" ")+d.lines[i].Render(st, d.width-1, on))
+		sign := st.On(st.Text, on).Render(" ")
+		if d.find != "" && d.matches(i) {
+			sign = st.On(st.Accent, on).Render("›")
+		}
+		out = append(out, sign+d.lines[i].Render(st, d.width-1, on))
 	}
 	for len(out) < d.height {
 		out = append(out, style.Blank(d.width))

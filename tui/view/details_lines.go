@@ -38,6 +38,11 @@ func (b *builder) heading(name, note string) {
 
 // pair is a name and a value; a long value goes on below.
 func (b *builder) pair(name, value, filter string, look lipgloss.Style) {
+	b.fieldPair(name, value, filter, "", look)
+}
+
+// fieldPair is pair for the value of a field, which can be a column.
+func (b *builder) fieldPair(name, value, filter, field string, look lipgloss.Style) {
 	n := style.Text(style.Clean(name).Fit(max(keyWidth, min(style.Clean(name).Width(), b.w/2))))
 	room := b.w - n.Width() - 1
 	for i, part := range component.Wrap(style.Clean(value), room) {
@@ -47,7 +52,7 @@ func (b *builder) pair(name, value, filter string, look lipgloss.Style) {
 		if i == 12 {
 			part = "…"
 		}
-		b.out = append(b.out, component.Line{Filter: filter, Copy: string(style.Clean(value)), Spans: []component.Span{
+		b.out = append(b.out, component.Line{Filter: filter, Field: field, Copy: string(style.Clean(value)), Spans: []component.Span{
 			{Text: n + " ", Style: b.st.Key}, {Text: part, Style: look}}})
 		if i == 12 {
 			return
@@ -70,7 +75,7 @@ func (d *Details) build(w int) []component.Line {
 	if status != "" {
 		b.pair("status", status, "", result)
 	}
-	b.pair("time", time.Unix(0, r.time).In(d.clock.Location).Format("2006-01-02 15:04:05.000000 MST"), "", st.Text)
+	b.pair("time", time.Unix(0, r.time).In(d.host.Clock.Location).Format("2006-01-02 15:04:05.000000 MST"), "", st.Text)
 	switch {
 	case d.err != nil:
 		b.heading("No more is known", "")
@@ -86,9 +91,8 @@ func (d *Details) build(w int) []component.Line {
 		b.out = append(b.out, component.Line{Spans: []component.Span{{Text: "reading …", Style: st.Dim}}})
 		return b.out
 	}
-	b.timing(d.detail)
-	if r.network >= 0 {
-		b.pair("network", component.Duration(time.Duration(r.network))+" there and back", "", st.Text)
+	if !b.hops(d.detail) {
+		b.timing(d.detail)
 	}
 	b.ends(d.detail, r)
 	fields := readFields(d.detail.Fields)
@@ -308,7 +312,7 @@ func (b *builder) section(name, note string, fields []field, always bool) {
 			if maps {
 				label = "  " + label
 			}
-			b.pair(label, f.value, f.filter, b.st.Text)
+			b.fieldPair(label, f.value, f.filter, f.name, b.st.Text)
 		}
 	}
 }

@@ -141,6 +141,9 @@ func (m *Doctor) press(k tea.KeyPressMsg) tea.Cmd {
 	m.topOnce = false
 	switch page := max(1, m.height-2); {
 	case key.Matches(k, m.Keys.All):
+		if m.examiner == nil {
+			return refuse("nothing is examined here: there is no more to show")
+		}
 		m.all = !m.all
 		m.lay()
 	case key.Matches(k, m.Keys.Again):

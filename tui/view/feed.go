@@ -14,10 +14,13 @@ import (
 // nobody could read (more than manyRows) the next one waits longer, for each of them draws
 // the whole screen anew and a line to an operator is thin.
 const (
-	flushEvery = 150 * time.Millisecond
+	flushEvery = 250 * time.Millisecond
 	manyRows   = 40
-	slowTicks  = 3
+	slowTicks  = 2
 )
+
+// openAfter is how long a row is selected before its details are read.
+const openAfter = 150 * time.Millisecond
 
 // batchMsg is what a feed gathered.
 type batchMsg struct {
@@ -48,6 +51,7 @@ type feed struct {
 	step    int64 // ns of a bin
 	history *Query
 	live    *Query
+	columns []string // fields that are columns
 	out     chan batchMsg
 
 	mu   sync.Mutex
@@ -102,6 +106,11 @@ func (f *feed) ask(q *Query, end func(*batchMsg, *answer)) {
 	}()
 	defer guard(&a.err)
 	var c copier
+	if c.fields = len(f.columns); c.fields > 0 {
+		if c.read, a.err = f.backend.Columns(f.columns...); a.err != nil {
+			return
+		}
+	}
 	a.report, a.err = f.backend.Calls(f.ctx, *q, func(call *dissect.Call) error {
 		if err := f.ctx.Err(); err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 
 // Nodes is the list of nodes, with what is wrong with the selected one below.
 type Nodes struct {
+	Keys keys.Nodes
 	Move keys.Move
 	host *Host
 
@@ -36,7 +37,7 @@ const (
 
 // NewNodes makes the list of what is known of the nodes by now.
 func NewNodes(h *Host, known NodesMsg) *Nodes {
-	m := &Nodes{Move: keys.NewMove(), host: h, msg: known}
+	m := &Nodes{Keys: keys.NewNodes(), Move: keys.NewMove(), host: h, msg: known}
 	m.table = component.Table{Styles: h.Styles, Focused: true, Sorted: -1, Picked: -1, Columns: []component.Column{
 		nodeName:    {Title: "NODE", Min: 10, Max: 40, Weight: 3, Sort: -1},
 		nodeState:   {Title: "STATE", Min: 9, Max: 12, Weight: 1, Sort: -1},
@@ -93,6 +94,10 @@ func (m *Nodes) Update(msg tea.Msg) tea.Cmd {
 		first := m.topOnce
 		m.topOnce = false
 		switch {
+		case key.Matches(msg, m.Keys.Calls):
+			return m.calls(false)
+		case key.Matches(msg, m.Keys.Exclude):
+			return m.calls(true)
 		case key.Matches(msg, m.Move.Up):
 			m.table.Move(-1, n)
 		case key.Matches(msg, m.Move.Down):
@@ -119,17 +124,35 @@ func (m *Nodes) Update(msg tea.Msg) tea.Cmd {
 		}
 	case tea.MouseClickMsg:
 		if at := m.table.Offset + msg.Y - 1; msg.Button == tea.MouseLeft && msg.Y > 0 && msg.Y <= m.table.Height() && at < n {
+			if at == m.table.Cursor {
+				return m.calls(false)
+			}
 			m.table.To(at, n)
 		}
 	}
 	return nil
 }
 
+// calls goes to the calls that the selected node captured, or that others did.
+func (m *Nodes) calls(not bool) tea.Cmd {
+	if len(m.msg.Nodes) == 0 {
+		return refuse("there is no node whose calls could be shown")
+	}
+	f := "node_name == " + quote(m.msg.Nodes[m.table.Cursor].Name)
+	if not {
+		f = negated(f)
+	}
+	if err := m.host.Check(f); err != nil {
+		return refuse("%s", firstLine(err.Error()))
+	}
+	return Go(GoMsg{View: "calls", Scope: Scope{Window: m.host.Home, Filter: f}})
+}
+
 // Short implements Screen.
-func (m *Nodes) Short() []key.Binding { return []key.Binding{m.Move.Up, m.Move.Down} }
+func (m *Nodes) Short() []key.Binding { return m.Keys.Short() }
 
 // Sections implements Screen.
-func (m *Nodes) Sections() []keys.Section { return []keys.Section{m.Move.Section()} }
+func (m *Nodes) Sections() []keys.Section { return []keys.Section{m.Keys.Section(), m.Move.Section()} }
 
 // View implements Screen.
 func (m *Nodes) View() ([]string, *Cursor) {
@@ -246,7 +269,7 @@ func (m *Nodes) empty() []string {
 	}
 	center := func(t style.Text) string {
 		left := max(0, (m.width-t.Width())/2)
-		return style.Blank(left) + look.Render(t.Cut(m.width-left))
+		return style.Blank(left) + look.Render(t.Fit(m.width-left))
 	}
 	out = append(out, center(what), center(why))
 	for len(out) < m.height {

@@ -2,6 +2,7 @@ package view
 
 import (
 	"net/netip"
+	"slices"
 	"sort"
 	"strconv"
 	"time"
@@ -37,8 +38,9 @@ type flowInfo struct {
 type row struct {
 	time     int64
 	id       uint64
-	latency  int64 // ns, -1: unknown
-	network  int64 // ns on the way there and back, -1: unknown
+	latency  int64             // ns, -1: unknown
+	client   *dissect.Sighting // nil: it was not seen at the client's end too
+	values   []any             // of the fields that are columns
 	flow     *flowInfo
 	proto    *dissect.Protocol
 	title    style.Text
@@ -68,7 +70,7 @@ func (r *row) dst() *peer {
 }
 
 func (r *row) ref() Ref {
-	return Ref{Stream: r.flow.stream, Seq: r.seq, ID: r.id, Node: r.flow.node, Time: r.time}
+	return Ref{Stream: r.flow.stream, Seq: r.seq, ID: r.id, Node: r.flow.node, Time: r.time, Client: r.client}
 }
 
 // line is the row as text, to be copied.
@@ -88,20 +90,27 @@ func (r *row) line(loc *time.Location) string {
 type copier struct {
 	flow    *dissect.Flow
 	info    *flowInfo
+	called  map[*dissect.Identity]peer // whose names are shared
 	scratch []byte
+	read    ColumnReader // nil: no field is a column
+	fields  int
 }
 
 func (c *copier) row(call *dissect.Call) *row {
 	if c.info == nil || c.flow != call.Flow {
-		c.flow, c.info = call.Flow, newFlowInfo(call.Flow)
+		c.flow, c.info = call.Flow, c.newFlowInfo(call.Flow)
 	}
 	r := &row{time: call.Time, id: call.ID(), flow: c.info, proto: call.Protocol, seq: call.Seq,
-		err: call.Error, reverse: call.Reverse, cut: call.Incomplete, latency: -1, network: -1}
+		err: call.Error, reverse: call.Reverse, cut: call.Incomplete, latency: -1}
 	if ns, ok := call.Elapsed(); ok {
 		r.latency = ns
 	}
-	if ns, ok := call.Network(); ok {
-		r.network = ns
+	if call.Client != nil {
+		own := *call.Client
+		r.client = &own
+	}
+	if c.read != nil {
+		r.values = bounded(c.read(make([]any, 0, c.fields), call))
 	}
 	if call.Protocol != nil {
 		r.title = style.Text(call.Protocol.Title)
@@ -119,8 +128,29 @@ func (c *copier) row(call *dissect.Call) *row {
 	return r
 }
 
-func newFlowInfo(f *dissect.Flow) *flowInfo {
-	return &flowInfo{stream: f.ID.String(), node: f.Node, both: f.Vantage == dissect.SideBoth, peers: [2]peer{newPeer(&f.Client), newPeer(&f.Server)}}
+func (c *copier) newFlowInfo(f *dissect.Flow) *flowInfo {
+	return &flowInfo{stream: f.ID.String(), node: f.Node, both: f.Vantage == dissect.SideBoth, peers: [2]peer{c.peer(&f.Client), c.peer(&f.Server)}}
+}
+
+// maxCalled bounds the identities whose names a copier remembers.
+const maxCalled = 1 << 10
+
+// peer is newPeer, whose names are shared by the flows of one identity.
+func (c *copier) peer(e *dissect.Endpoint) peer {
+	id := e.Identity
+	if n := e.Name(); n == "" || id == nil { // what is shown is the address
+		return newPeer(e)
+	}
+	p, known := c.called[id]
+	if !known {
+		p = newPeer(e)
+		if len(c.called) >= maxCalled || c.called == nil {
+			c.called = map[*dissect.Identity]peer{}
+		}
+		c.called[id] = p
+	}
+	p.addr = e.Addr
+	return p
 }
 
 func newPeer(e *dissect.Endpoint) peer {
@@ -194,18 +224,22 @@ func seenBack(list []*row, r *row) bool {
 	return false
 }
 
-// The columns of the list.
-const (
-	colTime = iota
-	colSource
-	colDestination
-	colProtocol
-	colSummary
-	colStatus
-	colLatency
-)
+// comparison orders rows by a column; fields are those of the rows' values.
+func comparison(c *column, fields []string) func(a, b *row) int {
+	if c.kind != colField {
+		return func(a, b *row) int { return compare(c.kind, a, b) }
+	}
+	at := slices.Index(fields, dotted(c.field))
+	return func(a, b *row) int { return compareValues(a.value(at), b.value(at)) }
+}
 
-var columnNames = [...]string{"time", "source", "destination", "protocol", "summary", "status", "latency"}
+// value is that of a field that is a column, nil where it is not known.
+func (r *row) value(at int) any {
+	if at < 0 || at >= len(r.values) {
+		return nil
+	}
+	return r.values[at]
+}
 
 // compare orders rows by a column.
 func compare(col int, a, b *row) int {

@@ -5,6 +5,7 @@ import (
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
+	"github.com/sshark/sshark/tui/component"
 	"github.com/sshark/sshark/tui/keys"
 	"github.com/sshark/sshark/tui/style"
 )
@@ -68,6 +69,15 @@ type Host struct {
 	Backend Backend
 	Clock   Clock
 	Styles  *style.Styles
+	Home    Window  // what is looked at first, and where 0 leads back to
+	Memory  *Memory // nil: every screen has its own
+}
+
+// Memory is what the screens of a session remember together.
+type Memory struct {
+	Filters, Windows component.History // that were typed
+	Saved            Saved
+	Columns          Columns
 }
 
 // GoMsg asks the root to show a screen on top of the one there is; esc leads back.
@@ -79,3 +89,23 @@ type GoMsg struct {
 
 // Go asks for a screen.
 func Go(to GoMsg) tea.Cmd { return func() tea.Msg { return to } }
+
+// Check says what is wrong with a filter; nil: nothing.
+func (h *Host) Check(filter string) (err error) {
+	defer guard(&err)
+	return h.Backend.Check(filter)
+}
+
+// checkColumn says why a field cannot be a column; nil: it can.
+func (h *Host) checkColumn(field string) (err error) {
+	defer guard(&err)
+	_, err = h.Backend.Columns(dotted(field))
+	return err
+}
+
+// complete says what may stand where the cursor is.
+func (h *Host) complete(filter string, cursor int) (out []Completion) {
+	var err error // what is offered is a help, no more
+	defer guard(&err)
+	return h.Backend.Complete(filter, cursor)
+}

@@ -159,6 +159,35 @@ func (m *Snapshots) New(q Query, about string) tea.Cmd {
 	return nil
 }
 
+// SetHost lets it live in another host, where something else is looked at.
+func (m *Snapshots) SetHost(h *Host) { m.host = h }
+
+// Kept says whether snapshots can be made here at all.
+func (m *Snapshots) Kept() bool { return m.keeper != nil }
+
+// Known are the snapshots as they were listed last.
+func (m *Snapshots) Known() []Snapshot { return m.list }
+
+// Make makes one under a name, of what q asks for.
+func (m *Snapshots) Make(name string, q Query, about string) tea.Cmd {
+	switch {
+	case m.keeper == nil:
+		return refuse("there are no snapshots here")
+	case m.making != "":
+		return refuse("%s is still being made", m.making)
+	}
+	m.query, m.about = q, about
+	return m.make(name)
+}
+
+func (m *Snapshots) make(name string) tea.Cmd {
+	keeper, q := m.keeper, m.query
+	var ctx context.Context
+	ctx, m.cancel = context.WithCancel(m.host.Context)
+	m.making = name
+	return do(ctx, true, func(ctx context.Context) (string, error) { return keeper.Create(ctx, name, q) })
+}
+
 // Close implements Screen: what is being made ends.
 func (m *Snapshots) Close() {
 	if m.cancel != nil {
@@ -257,14 +286,9 @@ func (m *Snapshots) pressName(k tea.KeyPressMsg) tea.Cmd {
 		m.typing = false
 	case component.Accepted:
 		m.typing = false
-		name, keeper, q := m.prompt.Input.Value(), m.keeper, m.query
-		if name == "" {
-			return nil
+		if name := m.prompt.Input.Value(); name != "" {
+			return m.make(name)
 		}
-		var ctx context.Context
-		ctx, m.cancel = context.WithCancel(m.host.Context)
-		m.making = name
-		return do(ctx, true, func(ctx context.Context) (string, error) { return keeper.Create(ctx, name, q) })
 	}
 	return nil
 }
@@ -286,7 +310,18 @@ func (m *Snapshots) open() tea.Cmd {
 	if len(m.list) == 0 {
 		return refuse("there is nothing to open")
 	}
-	ctx, keeper, name := m.host.Context, m.keeper, m.list[m.table.Cursor].Name
+	return m.Open(m.list[m.table.Cursor].Name)
+}
+
+// Open makes a snapshot what is looked at.
+func (m *Snapshots) Open(name string) tea.Cmd {
+	switch {
+	case m.keeper == nil:
+		return refuse("there are no snapshots here: a console keeps them")
+	case name == "":
+		return refuse("which? :snapshots lists them")
+	}
+	ctx, keeper := m.host.Context, m.keeper
 	return func() tea.Msg {
 		out := SnapshotOpenMsg{Name: name}
 		func() {

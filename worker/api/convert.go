@@ -103,9 +103,34 @@ func fromEndpoint(e *dissect.Endpoint) *Endpoint {
 	return &Endpoint{Ip: e.Addr.Addr().AsSlice(), Port: uint32(e.Addr.Port()), Identity: fromIdentity(e.Identity)}
 }
 
-func toEndpoint(m *Endpoint) dissect.Endpoint {
+// Names are the identities that an answer has told so far, so that its flows share them: an
+// answer tells who an address was with each flow, and a few of them may be of all flows. The
+// zero value is ready. One goroutine uses it.
+type Names struct {
+	last map[netip.Addr]*dissect.Identity // what an address was called last
+}
+
+// maxNames is how many addresses are remembered.
+const maxNames = 1 << 12
+
+func (n *Names) identity(a netip.Addr, m *Identity) *dissect.Identity {
+	id := toIdentity(m)
+	if id == nil {
+		return nil
+	}
+	if last := n.last[a]; identity.Equal(last, id) {
+		return last
+	}
+	if n.last == nil || len(n.last) >= maxNames {
+		n.last = map[netip.Addr]*dissect.Identity{}
+	}
+	n.last[a] = id
+	return id
+}
+
+func (n *Names) endpoint(m *Endpoint) dissect.Endpoint {
 	addr, _ := netip.AddrFromSlice(m.GetIp())
-	return dissect.Endpoint{Addr: netip.AddrPortFrom(addr, uint16(m.GetPort())), Identity: toIdentity(m.GetIdentity())}
+	return dissect.Endpoint{Addr: netip.AddrPortFrom(addr, uint16(m.GetPort())), Identity: n.identity(addr, m.GetIdentity())}
 }
 
 // FromFlow makes the message of a flow.
@@ -126,9 +151,10 @@ func FromEnds(f *dissect.Flow) *Flow {
 		Server: fromEndpoint(&f.Server), Vantage: uint32(f.Vantage), First: f.First, Opening: f.Opening}
 }
 
-// ToFlow is the flow of a message. Values that this version does not know become "unknown".
-func ToFlow(m *Flow, protocols map[string]*dissect.Protocol) *dissect.Flow {
-	f := &dissect.Flow{ID: flow.ID(m.Id), Node: m.Node, Transport: flow.Proto(m.Transport), Client: toEndpoint(m.Client), Server: toEndpoint(m.Server),
+// ToFlow is the flow of a message, whose ends share what names has of them. Values that this
+// version does not know become "unknown".
+func ToFlow(m *Flow, protocols map[string]*dissect.Protocol, names *Names) *dissect.Flow {
+	f := &dissect.Flow{ID: flow.ID(m.Id), Node: m.Node, Transport: flow.Proto(m.Transport), Client: names.endpoint(m.Client), Server: names.endpoint(m.Server),
 		First: m.First, Last: m.Last, Packets: [2]uint64{m.PacketsOut, m.PacketsIn}, Bytes: [2]uint64{m.BytesOut, m.BytesIn},
 		Payload: [2]uint64{m.PayloadOut, m.PayloadIn}, Lost: [2]uint64{m.LostOut, m.LostIn}, Opening: m.Opening, Protocol: protocols[m.Protocol]}
 	if m.Vantage <= uint32(dissect.SideBoth) {

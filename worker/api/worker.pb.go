@@ -2143,6 +2143,317 @@ func (x *AddressPort) GetPort() uint32 {
 	return 0
 }
 
+type ResolveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Host          string                 `protobuf:"bytes,1,opt,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveRequest) Reset() {
+	*x = ResolveRequest{}
+	mi := &file_worker_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveRequest) ProtoMessage() {}
+
+func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
+func (*ResolveRequest) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ResolveRequest) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+type ResolveReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ips           [][]byte               `protobuf:"bytes,1,rep,name=ips,proto3" json:"ips,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveReply) Reset() {
+	*x = ResolveReply{}
+	mi := &file_worker_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveReply) ProtoMessage() {}
+
+func (x *ResolveReply) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveReply.ProtoReflect.Descriptor instead.
+func (*ResolveReply) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ResolveReply) GetIps() [][]byte {
+	if x != nil {
+		return x.Ips
+	}
+	return nil
+}
+
+// Target is worker/reach.Request.
+type Target struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Transport     uint32                 `protobuf:"varint,1,opt,name=transport,proto3" json:"transport,omitempty"` // IP protocol number
+	Ip            []byte                 `protobuf:"bytes,2,opt,name=ip,proto3" json:"ip,omitempty"`
+	Port          uint32                 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`
+	Bytes         int64                  `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Time          int64                  `protobuf:"fixed64,5,opt,name=time,proto3" json:"time,omitempty"` // ns
+	Limited       bool                   `protobuf:"varint,6,opt,name=limited,proto3" json:"limited,omitempty"`
+	Namespaces    []string               `protobuf:"bytes,7,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
+	Dry           bool                   `protobuf:"varint,8,opt,name=dry,proto3" json:"dry,omitempty"` // only find out whether it is refused
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Target) Reset() {
+	*x = Target{}
+	mi := &file_worker_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Target) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Target) ProtoMessage() {}
+
+func (x *Target) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Target.ProtoReflect.Descriptor instead.
+func (*Target) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Target) GetTransport() uint32 {
+	if x != nil {
+		return x.Transport
+	}
+	return 0
+}
+
+func (x *Target) GetIp() []byte {
+	if x != nil {
+		return x.Ip
+	}
+	return nil
+}
+
+func (x *Target) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *Target) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Target) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *Target) GetLimited() bool {
+	if x != nil {
+		return x.Limited
+	}
+	return false
+}
+
+func (x *Target) GetNamespaces() []string {
+	if x != nil {
+		return x.Namespaces
+	}
+	return nil
+}
+
+func (x *Target) GetDry() bool {
+	if x != nil {
+		return x.Dry
+	}
+	return false
+}
+
+type ReachRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        *Target                `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"` // in the first message only
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`     // to send, of UDP one datagram
+	End           bool                   `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"`      // nothing more is sent
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReachRequest) Reset() {
+	*x = ReachRequest{}
+	mi := &file_worker_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReachRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReachRequest) ProtoMessage() {}
+
+func (x *ReachRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReachRequest.ProtoReflect.Descriptor instead.
+func (*ReachRequest) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ReachRequest) GetTarget() *Target {
+	if x != nil {
+		return x.Target
+	}
+	return nil
+}
+
+func (x *ReachRequest) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *ReachRequest) GetEnd() bool {
+	if x != nil {
+		return x.End
+	}
+	return false
+}
+
+// ReachReply is what came from the target. The first one, with nothing in it, says that the
+// connection is there.
+type ReachReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`   // of UDP one datagram
+	Time          int64                  `protobuf:"fixed64,2,opt,name=time,proto3" json:"time,omitempty"` // when it came, ns
+	End           bool                   `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"`    // the target said all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReachReply) Reset() {
+	*x = ReachReply{}
+	mi := &file_worker_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReachReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReachReply) ProtoMessage() {}
+
+func (x *ReachReply) ProtoReflect() protoreflect.Message {
+	mi := &file_worker_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReachReply.ProtoReflect.Descriptor instead.
+func (*ReachReply) Descriptor() ([]byte, []int) {
+	return file_worker_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ReachReply) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *ReachReply) GetTime() int64 {
+	if x != nil {
+		return x.Time
+	}
+	return 0
+}
+
+func (x *ReachReply) GetEnd() bool {
+	if x != nil {
+		return x.End
+	}
+	return false
+}
+
 var File_worker_proto protoreflect.FileDescriptor
 
 const file_worker_proto_rawDesc = "" +
@@ -2361,14 +2672,40 @@ const file_worker_proto_rawDesc = "" +
 	"\taddresses\x18\x01 \x03(\v2\x1d.sshark.worker.v1.AddressPortR\taddresses\"1\n" +
 	"\vAddressPort\x12\x0e\n" +
 	"\x02ip\x18\x01 \x01(\fR\x02ip\x12\x12\n" +
-	"\x04port\x18\x02 \x01(\rR\x04port2\xa6\x03\n" +
+	"\x04port\x18\x02 \x01(\rR\x04port\"$\n" +
+	"\x0eResolveRequest\x12\x12\n" +
+	"\x04host\x18\x01 \x01(\tR\x04host\" \n" +
+	"\fResolveReply\x12\x10\n" +
+	"\x03ips\x18\x01 \x03(\fR\x03ips\"\xc0\x01\n" +
+	"\x06Target\x12\x1c\n" +
+	"\ttransport\x18\x01 \x01(\rR\ttransport\x12\x0e\n" +
+	"\x02ip\x18\x02 \x01(\fR\x02ip\x12\x12\n" +
+	"\x04port\x18\x03 \x01(\rR\x04port\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\x12\x12\n" +
+	"\x04time\x18\x05 \x01(\x10R\x04time\x12\x18\n" +
+	"\alimited\x18\x06 \x01(\bR\alimited\x12\x1e\n" +
+	"\n" +
+	"namespaces\x18\a \x03(\tR\n" +
+	"namespaces\x12\x10\n" +
+	"\x03dry\x18\b \x01(\bR\x03dry\"f\n" +
+	"\fReachRequest\x120\n" +
+	"\x06target\x18\x01 \x01(\v2\x18.sshark.worker.v1.TargetR\x06target\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\x12\x10\n" +
+	"\x03end\x18\x03 \x01(\bR\x03end\"F\n" +
+	"\n" +
+	"ReachReply\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x12\x12\n" +
+	"\x04time\x18\x02 \x01(\x10R\x04time\x12\x10\n" +
+	"\x03end\x18\x03 \x01(\bR\x03end2\xbe\x04\n" +
 	"\x06Worker\x12B\n" +
 	"\x05Calls\x12\x19.sshark.worker.v1.Request\x1a\x1c.sshark.worker.v1.CallsReply0\x01\x12B\n" +
 	"\x05Flows\x12\x19.sshark.worker.v1.Request\x1a\x1c.sshark.worker.v1.FlowsReply0\x01\x12F\n" +
 	"\aPackets\x12\x19.sshark.worker.v1.Request\x1a\x1e.sshark.worker.v1.PacketsReply0\x01\x12D\n" +
 	"\x06Stream\x12\x19.sshark.worker.v1.Request\x1a\x1d.sshark.worker.v1.StreamReply0\x01\x12E\n" +
 	"\x05Nodes\x12\x1e.sshark.worker.v1.NodesRequest\x1a\x1c.sshark.worker.v1.NodesReply\x12?\n" +
-	"\bIdentify\x12\x16.sshark.worker.v1.Told\x1a\x17.sshark.worker.v1.Asked(\x010\x01B%Z#github.com/sshark/sshark/worker/apib\x06proto3"
+	"\bIdentify\x12\x16.sshark.worker.v1.Told\x1a\x17.sshark.worker.v1.Asked(\x010\x01\x12K\n" +
+	"\aResolve\x12 .sshark.worker.v1.ResolveRequest\x1a\x1e.sshark.worker.v1.ResolveReply\x12I\n" +
+	"\x05Reach\x12\x1e.sshark.worker.v1.ReachRequest\x1a\x1c.sshark.worker.v1.ReachReply(\x010\x01B%Z#github.com/sshark/sshark/worker/apib\x06proto3"
 
 var (
 	file_worker_proto_rawDescOnce sync.Once
@@ -2382,41 +2719,46 @@ func file_worker_proto_rawDescGZIP() []byte {
 	return file_worker_proto_rawDescData
 }
 
-var file_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_worker_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_worker_proto_goTypes = []any{
-	(*Request)(nil),      // 0: sshark.worker.v1.Request
-	(*Access)(nil),       // 1: sshark.worker.v1.Access
-	(*Identity)(nil),     // 2: sshark.worker.v1.Identity
-	(*Endpoint)(nil),     // 3: sshark.worker.v1.Endpoint
-	(*Flow)(nil),         // 4: sshark.worker.v1.Flow
-	(*Body)(nil),         // 5: sshark.worker.v1.Body
-	(*Call)(nil),         // 6: sshark.worker.v1.Call
-	(*Sighting)(nil),     // 7: sshark.worker.v1.Sighting
-	(*CallsReply)(nil),   // 8: sshark.worker.v1.CallsReply
-	(*FlowsReply)(nil),   // 9: sshark.worker.v1.FlowsReply
-	(*PacketsReply)(nil), // 10: sshark.worker.v1.PacketsReply
-	(*Piece)(nil),        // 11: sshark.worker.v1.Piece
-	(*StreamReply)(nil),  // 12: sshark.worker.v1.StreamReply
-	(*NodeReport)(nil),   // 13: sshark.worker.v1.NodeReport
-	(*Report)(nil),       // 14: sshark.worker.v1.Report
-	(*NodesRequest)(nil), // 15: sshark.worker.v1.NodesRequest
-	(*Stats)(nil),        // 16: sshark.worker.v1.Stats
-	(*PodState)(nil),     // 17: sshark.worker.v1.PodState
-	(*Node)(nil),         // 18: sshark.worker.v1.Node
-	(*NodesReply)(nil),   // 19: sshark.worker.v1.NodesReply
-	(*Told)(nil),         // 20: sshark.worker.v1.Told
-	(*Pod)(nil),          // 21: sshark.worker.v1.Pod
-	(*Owner)(nil),        // 22: sshark.worker.v1.Owner
-	(*Asked)(nil),        // 23: sshark.worker.v1.Asked
-	(*AddressPort)(nil),  // 24: sshark.worker.v1.AddressPort
-	nil,                  // 25: sshark.worker.v1.Identity.LabelsEntry
-	nil,                  // 26: sshark.worker.v1.Identity.AnnotationsEntry
-	nil,                  // 27: sshark.worker.v1.Owner.PortsEntry
+	(*Request)(nil),        // 0: sshark.worker.v1.Request
+	(*Access)(nil),         // 1: sshark.worker.v1.Access
+	(*Identity)(nil),       // 2: sshark.worker.v1.Identity
+	(*Endpoint)(nil),       // 3: sshark.worker.v1.Endpoint
+	(*Flow)(nil),           // 4: sshark.worker.v1.Flow
+	(*Body)(nil),           // 5: sshark.worker.v1.Body
+	(*Call)(nil),           // 6: sshark.worker.v1.Call
+	(*Sighting)(nil),       // 7: sshark.worker.v1.Sighting
+	(*CallsReply)(nil),     // 8: sshark.worker.v1.CallsReply
+	(*FlowsReply)(nil),     // 9: sshark.worker.v1.FlowsReply
+	(*PacketsReply)(nil),   // 10: sshark.worker.v1.PacketsReply
+	(*Piece)(nil),          // 11: sshark.worker.v1.Piece
+	(*StreamReply)(nil),    // 12: sshark.worker.v1.StreamReply
+	(*NodeReport)(nil),     // 13: sshark.worker.v1.NodeReport
+	(*Report)(nil),         // 14: sshark.worker.v1.Report
+	(*NodesRequest)(nil),   // 15: sshark.worker.v1.NodesRequest
+	(*Stats)(nil),          // 16: sshark.worker.v1.Stats
+	(*PodState)(nil),       // 17: sshark.worker.v1.PodState
+	(*Node)(nil),           // 18: sshark.worker.v1.Node
+	(*NodesReply)(nil),     // 19: sshark.worker.v1.NodesReply
+	(*Told)(nil),           // 20: sshark.worker.v1.Told
+	(*Pod)(nil),            // 21: sshark.worker.v1.Pod
+	(*Owner)(nil),          // 22: sshark.worker.v1.Owner
+	(*Asked)(nil),          // 23: sshark.worker.v1.Asked
+	(*AddressPort)(nil),    // 24: sshark.worker.v1.AddressPort
+	(*ResolveRequest)(nil), // 25: sshark.worker.v1.ResolveRequest
+	(*ResolveReply)(nil),   // 26: sshark.worker.v1.ResolveReply
+	(*Target)(nil),         // 27: sshark.worker.v1.Target
+	(*ReachRequest)(nil),   // 28: sshark.worker.v1.ReachRequest
+	(*ReachReply)(nil),     // 29: sshark.worker.v1.ReachReply
+	nil,                    // 30: sshark.worker.v1.Identity.LabelsEntry
+	nil,                    // 31: sshark.worker.v1.Identity.AnnotationsEntry
+	nil,                    // 32: sshark.worker.v1.Owner.PortsEntry
 }
 var file_worker_proto_depIdxs = []int32{
 	1,  // 0: sshark.worker.v1.Request.access:type_name -> sshark.worker.v1.Access
-	25, // 1: sshark.worker.v1.Identity.labels:type_name -> sshark.worker.v1.Identity.LabelsEntry
-	26, // 2: sshark.worker.v1.Identity.annotations:type_name -> sshark.worker.v1.Identity.AnnotationsEntry
+	30, // 1: sshark.worker.v1.Identity.labels:type_name -> sshark.worker.v1.Identity.LabelsEntry
+	31, // 2: sshark.worker.v1.Identity.annotations:type_name -> sshark.worker.v1.Identity.AnnotationsEntry
 	2,  // 3: sshark.worker.v1.Endpoint.identity:type_name -> sshark.worker.v1.Identity
 	3,  // 4: sshark.worker.v1.Flow.client:type_name -> sshark.worker.v1.Endpoint
 	3,  // 5: sshark.worker.v1.Flow.server:type_name -> sshark.worker.v1.Endpoint
@@ -2441,26 +2783,31 @@ var file_worker_proto_depIdxs = []int32{
 	22, // 24: sshark.worker.v1.Told.owners:type_name -> sshark.worker.v1.Owner
 	2,  // 25: sshark.worker.v1.Pod.identity:type_name -> sshark.worker.v1.Identity
 	2,  // 26: sshark.worker.v1.Owner.identity:type_name -> sshark.worker.v1.Identity
-	27, // 27: sshark.worker.v1.Owner.ports:type_name -> sshark.worker.v1.Owner.PortsEntry
+	32, // 27: sshark.worker.v1.Owner.ports:type_name -> sshark.worker.v1.Owner.PortsEntry
 	24, // 28: sshark.worker.v1.Asked.addresses:type_name -> sshark.worker.v1.AddressPort
-	2,  // 29: sshark.worker.v1.Owner.PortsEntry.value:type_name -> sshark.worker.v1.Identity
-	0,  // 30: sshark.worker.v1.Worker.Calls:input_type -> sshark.worker.v1.Request
-	0,  // 31: sshark.worker.v1.Worker.Flows:input_type -> sshark.worker.v1.Request
-	0,  // 32: sshark.worker.v1.Worker.Packets:input_type -> sshark.worker.v1.Request
-	0,  // 33: sshark.worker.v1.Worker.Stream:input_type -> sshark.worker.v1.Request
-	15, // 34: sshark.worker.v1.Worker.Nodes:input_type -> sshark.worker.v1.NodesRequest
-	20, // 35: sshark.worker.v1.Worker.Identify:input_type -> sshark.worker.v1.Told
-	8,  // 36: sshark.worker.v1.Worker.Calls:output_type -> sshark.worker.v1.CallsReply
-	9,  // 37: sshark.worker.v1.Worker.Flows:output_type -> sshark.worker.v1.FlowsReply
-	10, // 38: sshark.worker.v1.Worker.Packets:output_type -> sshark.worker.v1.PacketsReply
-	12, // 39: sshark.worker.v1.Worker.Stream:output_type -> sshark.worker.v1.StreamReply
-	19, // 40: sshark.worker.v1.Worker.Nodes:output_type -> sshark.worker.v1.NodesReply
-	23, // 41: sshark.worker.v1.Worker.Identify:output_type -> sshark.worker.v1.Asked
-	36, // [36:42] is the sub-list for method output_type
-	30, // [30:36] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	27, // 29: sshark.worker.v1.ReachRequest.target:type_name -> sshark.worker.v1.Target
+	2,  // 30: sshark.worker.v1.Owner.PortsEntry.value:type_name -> sshark.worker.v1.Identity
+	0,  // 31: sshark.worker.v1.Worker.Calls:input_type -> sshark.worker.v1.Request
+	0,  // 32: sshark.worker.v1.Worker.Flows:input_type -> sshark.worker.v1.Request
+	0,  // 33: sshark.worker.v1.Worker.Packets:input_type -> sshark.worker.v1.Request
+	0,  // 34: sshark.worker.v1.Worker.Stream:input_type -> sshark.worker.v1.Request
+	15, // 35: sshark.worker.v1.Worker.Nodes:input_type -> sshark.worker.v1.NodesRequest
+	20, // 36: sshark.worker.v1.Worker.Identify:input_type -> sshark.worker.v1.Told
+	25, // 37: sshark.worker.v1.Worker.Resolve:input_type -> sshark.worker.v1.ResolveRequest
+	28, // 38: sshark.worker.v1.Worker.Reach:input_type -> sshark.worker.v1.ReachRequest
+	8,  // 39: sshark.worker.v1.Worker.Calls:output_type -> sshark.worker.v1.CallsReply
+	9,  // 40: sshark.worker.v1.Worker.Flows:output_type -> sshark.worker.v1.FlowsReply
+	10, // 41: sshark.worker.v1.Worker.Packets:output_type -> sshark.worker.v1.PacketsReply
+	12, // 42: sshark.worker.v1.Worker.Stream:output_type -> sshark.worker.v1.StreamReply
+	19, // 43: sshark.worker.v1.Worker.Nodes:output_type -> sshark.worker.v1.NodesReply
+	23, // 44: sshark.worker.v1.Worker.Identify:output_type -> sshark.worker.v1.Asked
+	26, // 45: sshark.worker.v1.Worker.Resolve:output_type -> sshark.worker.v1.ResolveReply
+	29, // 46: sshark.worker.v1.Worker.Reach:output_type -> sshark.worker.v1.ReachReply
+	39, // [39:47] is the sub-list for method output_type
+	31, // [31:39] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_worker_proto_init() }
@@ -2474,7 +2821,7 @@ func file_worker_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_worker_proto_rawDesc), len(file_worker_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,8 @@ const (
 	Worker_Stream_FullMethodName   = "/sshark.worker.v1.Worker/Stream"
 	Worker_Nodes_FullMethodName    = "/sshark.worker.v1.Worker/Nodes"
 	Worker_Identify_FullMethodName = "/sshark.worker.v1.Worker/Identify"
+	Worker_Resolve_FullMethodName  = "/sshark.worker.v1.Worker/Resolve"
+	Worker_Reach_FullMethodName    = "/sshark.worker.v1.Worker/Reach"
 )
 
 // WorkerClient is the client API for Worker service.
@@ -42,6 +44,10 @@ type WorkerClient interface {
 	// Identify is kept open as long as the hub knows the worker: the hub tells it who its pods
 	// are, and answers who the addresses are that the worker sees.
 	Identify(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[Told, Asked], error)
+	// Resolve names a host as the worker's node does, Reach opens a connection from there, for a
+	// replay: the first message says where to, the others what to send.
+	Resolve(ctx context.Context, in *ResolveRequest, opts ...grpc.CallOption) (*ResolveReply, error)
+	Reach(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ReachRequest, ReachReply], error)
 }
 
 type workerClient struct {
@@ -151,6 +157,29 @@ func (c *workerClient) Identify(ctx context.Context, opts ...grpc.CallOption) (g
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Worker_IdentifyClient = grpc.BidiStreamingClient[Told, Asked]
 
+func (c *workerClient) Resolve(ctx context.Context, in *ResolveRequest, opts ...grpc.CallOption) (*ResolveReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResolveReply)
+	err := c.cc.Invoke(ctx, Worker_Resolve_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *workerClient) Reach(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ReachRequest, ReachReply], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Worker_ServiceDesc.Streams[5], Worker_Reach_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ReachRequest, ReachReply]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Worker_ReachClient = grpc.BidiStreamingClient[ReachRequest, ReachReply]
+
 // WorkerServer is the server API for Worker service.
 // All implementations must embed UnimplementedWorkerServer
 // for forward compatibility.
@@ -163,6 +192,10 @@ type WorkerServer interface {
 	// Identify is kept open as long as the hub knows the worker: the hub tells it who its pods
 	// are, and answers who the addresses are that the worker sees.
 	Identify(grpc.BidiStreamingServer[Told, Asked]) error
+	// Resolve names a host as the worker's node does, Reach opens a connection from there, for a
+	// replay: the first message says where to, the others what to send.
+	Resolve(context.Context, *ResolveRequest) (*ResolveReply, error)
+	Reach(grpc.BidiStreamingServer[ReachRequest, ReachReply]) error
 	mustEmbedUnimplementedWorkerServer()
 }
 
@@ -190,6 +223,12 @@ func (UnimplementedWorkerServer) Nodes(context.Context, *NodesRequest) (*NodesRe
 }
 func (UnimplementedWorkerServer) Identify(grpc.BidiStreamingServer[Told, Asked]) error {
 	return status.Error(codes.Unimplemented, "method Identify not implemented")
+}
+func (UnimplementedWorkerServer) Resolve(context.Context, *ResolveRequest) (*ResolveReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Resolve not implemented")
+}
+func (UnimplementedWorkerServer) Reach(grpc.BidiStreamingServer[ReachRequest, ReachReply]) error {
+	return status.Error(codes.Unimplemented, "method Reach not implemented")
 }
 func (UnimplementedWorkerServer) mustEmbedUnimplementedWorkerServer() {}
 func (UnimplementedWorkerServer) testEmbeddedByValue()                {}
@@ -281,6 +320,31 @@ func _Worker_Identify_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Worker_IdentifyServer = grpc.BidiStreamingServer[Told, Asked]
 
+func _Worker_Resolve_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResolveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WorkerServer).Resolve(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Worker_Resolve_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WorkerServer).Resolve(ctx, req.(*ResolveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Worker_Reach_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(WorkerServer).Reach(&grpc.GenericServerStream[ReachRequest, ReachReply]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Worker_ReachServer = grpc.BidiStreamingServer[ReachRequest, ReachReply]
+
 // Worker_ServiceDesc is the grpc.ServiceDesc for Worker service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -291,6 +355,10 @@ var Worker_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Nodes",
 			Handler:    _Worker_Nodes_Handler,
+		},
+		{
+			MethodName: "Resolve",
+			Handler:    _Worker_Resolve_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
@@ -317,6 +385,12 @@ var Worker_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Identify",
 			Handler:       _Worker_Identify_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "Reach",
+			Handler:       _Worker_Reach_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
 		},

@@ -32,10 +32,11 @@ type collector struct {
 	vantage      Vantage
 	access       *Access
 	newest       newest
+	bytes, most  int // that newest takes, and may take; 0: no bound
 	shelf        shelf
 	clock        int64
 	matched      uint64
-	failed       error // the filter could not judge a call
+	failed       error // the filter could not judge a call, or there is no room for the newest
 	out          chan<- slab
 	quit         <-chan struct{}
 }
@@ -59,14 +60,27 @@ func (c *collector) Call(call *dissect.Call) {
 		c.shelf.found = append(c.shelf.found, c.shelf.keep(call, hide))
 		return
 	}
+	if c.full() {
+		return
+	}
 	if len(c.newest) < c.last {
-		heap.Push(&c.newest, c.shelf.keep(call, hide))
+		f := c.shelf.keep(call, hide)
+		heap.Push(&c.newest, f)
+		c.bytes += f.size()
 	} else if probe := (found{call: *call}); c.newest[0].before(&probe) {
 		// The one that goes is the oldest. Its block is free once all in it have gone.
-		c.newest[0] = c.shelf.keep(call, hide)
+		f := c.shelf.keep(call, hide)
+		c.bytes += f.size() - c.newest[0].size()
+		c.newest[0] = f
 		heap.Fix(&c.newest, 0)
 	}
+	if c.full() {
+		c.newest, c.failed = nil, ErrTooMuch
+	}
 }
+
+// full says that the newest do not fit.
+func (c *collector) full() bool { return c.most > 0 && c.bytes > c.most }
 
 // FlowEnd implements dissect.Handler.
 func (c *collector) FlowEnd(*dissect.Flow) {}
@@ -104,6 +118,7 @@ type dissection struct {
 	options dissect.Options
 	request *Request
 	filter  *filter.Filter
+	newest  int // bytes that the newest of two workers may take, 0: no bound
 }
 
 // newDissection prepares a run; resolve says who an address was.
@@ -130,7 +145,8 @@ func (d *dissection) calls(ctx context.Context, in input, each func(*dissect.Cal
 	o.Select, o.CallsOnly = selector(d.filter, r), true
 	o.Handler = func(int) dissect.Handler {
 		out := make(chan slab, 2)
-		c := &collector{eval: d.filter, since: r.Since, until: end(r), last: r.Last, vantage: r.Vantage, access: &r.Access, out: out, quit: quit}
+		c := &collector{eval: d.filter, since: r.Since, until: end(r), last: r.Last, vantage: r.Vantage, access: &r.Access, out: out, quit: quit, most: d.newest / 2}
+		c.shelf.small = r.Follow
 		workers, outs = append(workers, c), append(outs, out)
 		return c
 	}

@@ -61,26 +61,30 @@ type shelf struct {
 	found []*found
 	block []found
 	text  []byte
+	small bool // calls are given back as they come: large pieces would be kept for few of them
 }
 
 const (
-	leastCalls = 8 // in the first piece: the next has twice as many
 	shelfCalls = 256
-	leastText  = 8 << 10
 	shelfText  = 64 << 10
-	roomText   = 4 << 10 // that a call begins with
+	smallCalls = 16
+	smallText  = 16 << 10
 )
 
 // keep copies a call off its parser; with hide, without what was said.
 func (s *shelf) keep(c *dissect.Call, hide bool) *found {
+	calls, text := shelfCalls, shelfText
+	if s.small {
+		calls, text = smallCalls, smallText
+	}
 	if len(s.block) == cap(s.block) {
-		s.block = make([]found, 0, min(shelfCalls, max(leastCalls, 2*cap(s.block))))
+		s.block = make([]found, 0, calls)
 	}
 	s.block = append(s.block, found{call: *c, flow: *c.Flow})
 	f := &s.block[len(s.block)-1]
 	f.call.Flow = &f.flow
-	if cap(s.text)-len(s.text) < roomText {
-		s.text = make([]byte, 0, min(shelfText, max(leastText, 2*cap(s.text))))
+	if cap(s.text)-len(s.text) < 4096 {
+		s.text = make([]byte, 0, text)
 	}
 	f.call.Message = &f.kept
 	f.kept.Status = s.write(c.Message.AppendStatus)

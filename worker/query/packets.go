@@ -28,7 +28,11 @@ func needsDissection(f *filter.Filter) bool { return f.Calls() || f.Detects() ||
 
 // Packets implements Source.
 func (s *Stored) Packets(ctx context.Context, r *Request, out PacketSink) (*Report, error) {
-	defer s.begin()()
+	end, err := s.begin(ctx, r)
+	defer end()
+	if err != nil {
+		return s.refused(err)
+	}
 	q, err := s.reading(r)
 	if err != nil {
 		return nil, err

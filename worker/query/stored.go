@@ -42,16 +42,37 @@ type Stored struct {
 	o       StoredOptions
 	queries atomic.Int64 // being answered
 	kinds   kinds        // of long connections
+	room    *room
 }
 
 // NewStored makes the source of a node. The store stays the caller's.
-func NewStored(o StoredOptions) *Stored { return &Stored{o: o} }
+func NewStored(o StoredOptions) *Stored { return &Stored{o: o, room: newRoom()} }
 
-// begin counts a question until the end that it returns is called.
-func (s *Stored) begin() (end func()) {
+// begin waits until there is room for a question, and counts it until the end that it returns
+// is called, which is never nil.
+func (s *Stored) begin(ctx context.Context, r *Request) (end func(), err error) {
 	s.queries.Add(1)
-	return func() { s.queries.Add(-1) }
+	leave, err := s.room.enter(ctx, r.Follow)
+	if err != nil {
+		leave = func() {}
+	}
+	return func() {
+		leave()
+		s.queries.Add(-1)
+	}, err
 }
+
+// refused is the answer to a question for which there is no room.
+func (s *Stored) refused(err error) (*Report, error) {
+	return (&reading{s: s}).report(0), err
+}
+
+// What one question may take of a node's memory.
+const (
+	storedFlows  = 100_000  // that are dissected at once
+	storedHeld   = 16 << 20 // bytes of early segments
+	storedNewest = 96 << 20 // bytes of what is kept until it is known to be the newest
+)
 
 // reading is one question in the making.
 type reading struct {
@@ -85,7 +106,9 @@ func (s *Stored) reading(r *Request) (*reading, error) {
 }
 
 func (q *reading) dissection(r *Request) *dissection {
-	return newDissection(r, q.filter, q.s.o.Protocols, q.resolve)
+	d := newDissection(r, q.filter, q.s.o.Protocols, q.resolve)
+	d.options.MaxFlows, d.options.Held, d.newest = storedFlows, storedHeld, storedNewest
+	return d
 }
 
 // resolve asks what was kept with the packets: before them, then anywhere in their segment (a
@@ -408,7 +431,11 @@ func (q *reading) report(matched uint64) *Report {
 
 // Calls implements Source.
 func (s *Stored) Calls(ctx context.Context, r *Request, each func(*dissect.Call) error) (*Report, error) {
-	defer s.begin()()
+	end, err := s.begin(ctx, r)
+	defer end()
+	if err != nil {
+		return s.refused(err)
+	}
 	return CallsOnce(ctx, r, each, s.calls)
 }
 
@@ -472,7 +499,11 @@ func (s *Stored) newest(ctx context.Context, r *Request, each func(*dissect.Call
 
 // Flows implements Source.
 func (s *Stored) Flows(ctx context.Context, r *Request, each func(*dissect.Flow) error) (*Report, error) {
-	defer s.begin()()
+	end, err := s.begin(ctx, r)
+	defer end()
+	if err != nil {
+		return s.refused(err)
+	}
 	return FlowsOnce(ctx, r, each, s.flows)
 }
 

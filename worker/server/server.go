@@ -23,6 +23,7 @@ import (
 	"github.com/sshark/sshark/pcap/pcapng"
 	"github.com/sshark/sshark/worker/api"
 	"github.com/sshark/sshark/worker/query"
+	"github.com/sshark/sshark/worker/reach"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 	lifeTime   = time.Second // between signs of life
 	// maxFlows is about how many flows an answer speaks of before their indexes begin anew, so
 	// that a follower may stay for days.
-	maxFlows = 1 << 14
+	maxFlows = 1 << 12
 )
 
 // Server is the gRPC service over a source.
@@ -40,6 +41,7 @@ type Server struct {
 	api.UnimplementedWorkerServer
 	source query.Source
 	hubs   hubs
+	reach  reach.Reacher // nil: nothing is reached
 }
 
 // New makes the service. Where no hub is to tell who is who, that is all.
