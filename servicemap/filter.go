@@ -3,8 +3,8 @@ package servicemap
 import (
 	"fmt"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/sshark/sshark/dissect"
 )
 
 // Filter is the filter for what has node i of the map on a side, "src" or "dst". It is just what
@@ -12,7 +12,7 @@ import (
 // or a DNS name also what was counted under a better name.
 func (m *Map) Filter(i int, side string) string {
 	n := &m.Nodes[i]
-	is := func(key, value string) string { return side + "." + key + " == " + quote(value) }
+	is := func(key, value string) string { return side + "." + key + " == " + dissect.Quote(value) }
 	switch n.Kind {
 	case kindOutside:
 		// All that is not of the cluster, but for the names that are nodes of their own.
@@ -74,32 +74,7 @@ func field(key string) string {
 func (n *Node) dns(side string) string {
 	domain, of := strings.CutPrefix(n.Name, "*.")
 	if !of || n.Members == 0 {
-		return side + ".dns == " + quote(n.Name)
+		return side + ".dns == " + dissect.Quote(n.Name)
 	}
-	return fmt.Sprintf("(%s.dns == %s || %s.dns.endsWith(%s))", side, quote(domain), side, quote("."+domain))
-}
-
-// quote writes a CEL string literal; what does not print is written by number.
-func quote(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteByte(byte(r))
-		case r == utf8.RuneError && n == 1: // CEL strings hold runes, not bytes
-			b.WriteString(`\ufffd`)
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-		s = s[n:]
-	}
-	b.WriteByte('"')
-	return b.String()
+	return fmt.Sprintf("(%s.dns == %s || %s.dns.endsWith(%s))", side, dissect.Quote(domain), side, dissect.Quote("."+domain))
 }

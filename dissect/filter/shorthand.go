@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/sshark/sshark/dissect"
 )
 
 // Shorthand gathers the flags that stand for parts of a filter, and is that filter's text: a
@@ -51,13 +53,13 @@ var callFlags = []struct {
 	{ShorthandFlag{"protocol", "", "NAME", "protocol, also tcp, udp, icmp"}, protocolFlag},
 	{ShorthandFlag{"http-status", "", "STATUS", "HTTP status: 404, 5+ (500 to 599), 400-499"}, httpStatus},
 	{ShorthandFlag{"http-method", "", "METHOD", "HTTP method"}, func(v string) (string, error) {
-		return "http && method == " + quote(strings.ToUpper(v)), nil
+		return "http && method == " + dissect.Quote(strings.ToUpper(v)), nil
 	}},
 	{ShorthandFlag{"http-path", "", "PATTERN", "HTTP path that has a match of a pattern (RE2)"}, func(v string) (string, error) {
 		if _, err := regexp.Compile(v); err != nil {
 			return "", fmt.Errorf("want a pattern: %w", err)
 		}
-		return "http && path.matches(" + quote(v) + ")", nil
+		return "http && path.matches(" + dissect.Quote(v) + ")", nil
 	}},
 }
 
@@ -192,27 +194,8 @@ func inParens(p string) string {
 	return p
 }
 
-// quote writes a CEL string literal.
-func quote(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r < 0x20 || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029':
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
-}
-
 func equals(field string) func(end, v string) (string, error) {
-	return func(end, v string) (string, error) { return end + "." + field + " == " + quote(v), nil }
+	return func(end, v string) (string, error) { return end + "." + field + " == " + dissect.Quote(v), nil }
 }
 
 // splitNamespace takes "NAMESPACE/" off.
@@ -233,9 +216,9 @@ func named(field, nsField string) func(end, v string) (string, error) {
 		if err == nil && name == "" {
 			err = errors.New("want NAME or NAMESPACE/NAME")
 		}
-		text := end + "." + field + " == " + quote(name)
+		text := end + "." + field + " == " + dissect.Quote(name)
 		if ns != "" {
-			text = end + "." + nsField + " == " + quote(ns) + " && " + text
+			text = end + "." + nsField + " == " + dissect.Quote(ns) + " && " + text
 		}
 		return text, err
 	}
@@ -245,16 +228,16 @@ func podPrefix(end, v string) (string, error) {
 	ns, name, err := splitNamespace(v)
 	var parts []string
 	if ns != "" {
-		parts = append(parts, end+".pod.namespace == "+quote(ns))
+		parts = append(parts, end+".pod.namespace == "+dissect.Quote(ns))
 	}
 	if name != "" {
-		parts = append(parts, end+".pod.name.startsWith("+quote(name)+")")
+		parts = append(parts, end+".pod.name.startsWith("+dissect.Quote(name)+")")
 	}
 	return strings.Join(parts, " && "), err
 }
 
 func eitherNode(v string) (string, error) {
-	q := quote(v)
+	q := dissect.Quote(v)
 	return "node_name == " + q + " || src.node == " + q + " || dst.node == " + q, nil
 }
 
@@ -267,13 +250,13 @@ func labels(end, v string) (string, error) {
 		one = strings.TrimSpace(one)
 		m := end + ".labels"
 		if k, v, ok := strings.Cut(one, "!="); ok && k != "" {
-			parts = append(parts, m+"["+quote(k)+"] != "+quote(v))
+			parts = append(parts, m+"["+dissect.Quote(k)+"] != "+dissect.Quote(v))
 		} else if k, v, ok := strings.Cut(one, "="); ok && k != "" {
-			parts = append(parts, m+"["+quote(k)+"] == "+quote(strings.TrimPrefix(v, "=")))
+			parts = append(parts, m+"["+dissect.Quote(k)+"] == "+dissect.Quote(strings.TrimPrefix(v, "=")))
 		} else if k, ok := strings.CutPrefix(one, "!"); ok && k != "" && !strings.Contains(k, "=") {
-			parts = append(parts, "!("+quote(k)+" in "+m+")")
+			parts = append(parts, "!("+dissect.Quote(k)+" in "+m+")")
 		} else if one != "" && !strings.ContainsAny(one, "!=") {
-			parts = append(parts, quote(one)+" in "+m)
+			parts = append(parts, dissect.Quote(one)+" in "+m)
 		} else {
 			return "", errors.New("want KEY=VALUE, KEY!=VALUE, KEY or !KEY")
 		}
@@ -283,13 +266,13 @@ func labels(end, v string) (string, error) {
 
 func addressIn(end, v string) (string, error) {
 	if a, err := netip.ParseAddr(v); err == nil && a.Zone() == "" {
-		return end + ".ip == " + quote(a.Unmap().String()), nil
+		return end + ".ip == " + dissect.Quote(a.Unmap().String()), nil
 	}
 	p, err := netip.ParsePrefix(v)
 	if err != nil {
 		return "", errors.New("want an address or a network, such as 10.0.0.1 or 10.0.0.0/8")
 	}
-	return "cidr(" + quote(p.Masked().String()) + ").containsIP(" + end + ".ip)", nil
+	return "cidr(" + dissect.Quote(p.Masked().String()) + ").containsIP(" + end + ".ip)", nil
 }
 
 func portIn(end, v string) (string, error) {

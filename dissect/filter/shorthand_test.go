@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap/memtest"
 )
 
@@ -146,13 +147,13 @@ func FuzzShorthand(f *testing.F) {
 		if invalid(value) >= 0 || len(value) > 1000 {
 			return
 		}
-		if ok, err := compile(t, l, "["+quote(value)+"] != []").Call(httpCall()); !ok || err != nil {
+		if ok, err := compile(t, l, "["+dissect.Quote(value)+"] != []").Call(httpCall()); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
 		c := httpCall()
 		c.Message.(*message).fields["path"] = value
-		if ok, err := compile(t, l, "path == "+quote(value)).Call(c); !ok || err != nil {
-			t.Fatalf("%q as %s: %v, %v", value, quote(value), ok, err)
+		if ok, err := compile(t, l, "path == "+dissect.Quote(value)).Call(c); !ok || err != nil {
+			t.Fatalf("%q as %s: %v, %v", value, dissect.Quote(value), ok, err)
 		}
 	})
 }

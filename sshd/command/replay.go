@@ -42,7 +42,8 @@ refused unless --force. 32 MiB of a flow at most.
 Exit status: 0 the same (or nothing against it, without --yes), 1 different or failed, 4 refused.`,
 		Example: `replay 0123456789abc
 replay 0123456789abc --yes
-replay 0123456789abc --to cart.shop:8080 --yes --times 10 --ignore 'response.body.items[*].stock'`,
+replay 0123456789abc --to cart.shop:8080 --yes --times 10
+replay 0123456789abc --yes --ignore 'response.body.items[*].stock'`,
 	}
 	f := c.Flags()
 	f.SortFlags = false

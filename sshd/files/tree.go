@@ -209,7 +209,7 @@ func (t *Tree) find(p string) (*export, error) {
 		case len(rest) == 1:
 			return nil, nil
 		case rest[1] == "last":
-			return t.last(rest[2:], "node_name == "+quote(rest[0]), missing)
+			return t.last(rest[2:], "node_name == "+dissect.Quote(rest[0]), missing)
 		}
 	case "namespaces":
 		return t.namespace(rest, missing)
@@ -297,7 +297,7 @@ func (t *Tree) namespace(rest []string, missing error) (*export, error) {
 		return nil, nil
 	}
 	if rest[0] == "last" {
-		return t.last(rest[1:], quote(ns)+" in namespaces", missing)
+		return t.last(rest[1:], dissect.Quote(ns)+" in namespaces", missing)
 	}
 	if rest[0] != "pods" || !pods[ns][rest[1]] {
 		return nil, missing
@@ -310,12 +310,10 @@ func (t *Tree) namespace(rest []string, missing error) (*export, error) {
 	}
 	both := []string{}
 	for _, end := range []string{"src", "dst"} {
-		both = append(both, fmt.Sprintf("%[1]s.pod.namespace == %[2]s && %[1]s.pod.name == %[3]s", end, quote(ns), quote(rest[1])))
+		both = append(both, fmt.Sprintf("%[1]s.pod.namespace == %[2]s && %[1]s.pod.name == %[3]s", end, dissect.Quote(ns), dissect.Quote(rest[1])))
 	}
 	return t.last(rest[3:], "("+both[0]+") || ("+both[1]+")", missing)
 }
-
-func quote(s string) string { return string(dissect.AppendString(nil, s)) }
 
 // pods are the pods that are captured, by namespace.
 func (t *Tree) pods() map[string]map[string]bool {

@@ -43,7 +43,7 @@ func (p *Plan) AppendJSON(dst []byte) []byte {
 }
 
 func (p *Plan) appendTarget(dst []byte) []byte {
-	dst = dissect.AppendString(dissect.AppendKey(dst, "to"), p.where())
+	dst = dissect.AppendString(dissect.AppendKey(dst, "to"), p.Where())
 	dst = dissect.AppendString(dissect.AppendKey(dst, "transport"), p.Flow.Transport.String())
 	if p.Node != "" {
 		dst = dissect.AppendString(dissect.AppendKey(dst, "node"), p.Node)

@@ -336,6 +336,6 @@ func (p *Plan) moved() {
 	case was.PodUID != "" && was.PodUID == p.Target.PodUID, was.Pod != "" && was.Pod == p.Target.Pod && was.Namespace == p.Target.Namespace:
 	case was.Pod == "" && was.Service == "":
 	default:
-		p.against(false, "%s was %s and is %s now; --to HOST:PORT says whom you mean", p.Addr.Addr(), p.Flow.Server.Display(), strings.TrimSpace(now.Display()))
+		p.against(false, "%s was %s and is %s now; give the target that you mean", p.Addr.Addr(), p.Flow.Server.Display(), strings.TrimSpace(now.Display()))
 	}
 }
