@@ -73,7 +73,8 @@ func New() *Table {
 
 // Learn says who owns an address from a time on, in ns; the zero Owner says that it is
 // nobody's any more. What was known of earlier times stays. Ports that the owner before had
-// and this one does not speak of are kept, as long as the address stays with the same owner.
+// and this one does not speak of are kept, as long as the address stays with the same owner;
+// and what is learnt late of ports holds on as long, but where more is known.
 func (t *Table) Learn(addr netip.Addr, from int64, o Owner) {
 	addr = addr.Unmap()
 	t.mu.Lock()
@@ -97,11 +98,13 @@ func (t *Table) Learn(addr netip.Addr, from int64, o Owner) {
 		}
 		if Equal(last.Identity, o.Identity) {
 			if samePorts(last.Ports, o.Ports) {
+				inherit(h[i:], &o)
 				return
 			}
 			o.Ports = joinPorts(last.Ports, o.Ports)
 		}
 	}
+	inherit(h[i:], &o)
 	if i > 0 && h[i-1].from == from {
 		h[i-1].Owner = o
 	} else {
@@ -111,6 +114,22 @@ func (t *Table) Learn(addr netip.Addr, from int64, o Owner) {
 		h = h[1:]
 	}
 	t.known[addr] = h
+}
+
+// inherit gives those who come after an owner, and are the same, the ports that they do not
+// know. A node is the same whatever else is said of it.
+func inherit(after []entry, o *Owner) {
+	for i := range after {
+		a := &after[i]
+		if len(o.Ports) == 0 || !Equal(a.Identity, o.Identity) && !(isNode(a.Identity) && isNode(o.Identity) && a.Node == o.Node) {
+			return
+		}
+		a.Ports = joinPorts(o.Ports, a.Ports)
+	}
+}
+
+func isNode(id *dissect.Identity) bool {
+	return id != nil && id.Node != "" && id.Pod == "" && id.PodUID == "" && id.Service == ""
 }
 
 // samePorts says whether all that is new is known.

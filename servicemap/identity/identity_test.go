@@ -74,6 +74,26 @@ func TestPorts(t *testing.T) {
 	}
 }
 
+// What is learnt late of a node's port holds from then on, also where the node was learnt since.
+func TestPortsLearntLate(t *testing.T) {
+	a := netip.MustParseAddr("192.0.2.1")
+	web, other := &dissect.Identity{Service: "web"}, &dissect.Identity{Service: "other"}
+	table := New()
+	table.Learn(a, 300, Owner{Identity: &dissect.Identity{Node: "a"}})
+	table.Learn(a, 400, Owner{Identity: &dissect.Identity{Node: "a"}, Ports: map[uint16]*dissect.Identity{30081: other}})
+	table.Learn(a, 500, Owner{Identity: &dissect.Identity{Node: "b"}})
+	table.Learn(a, 100, Owner{Identity: &dissect.Identity{Node: "a", Kind: "Node"}, Ports: map[uint16]*dissect.Identity{30080: web, 30081: web}})
+	for _, tt := range []struct {
+		port uint16
+		at   int64
+		want string
+	}{{30080, 150, "web"}, {30080, 350, "web"}, {30080, 450, "web"}, {30081, 350, "web"}, {30081, 450, "other"}, {30080, 550, "b"}, {80, 350, "a"}} {
+		if got := table.Resolve(netip.AddrPortFrom(a, tt.port), tt.at).Name(); got != tt.want {
+			t.Errorf("port %d at %d: %q, want %q", tt.port, tt.at, got, tt.want)
+		}
+	}
+}
+
 func port(a netip.Addr) netip.AddrPort { return netip.AddrPortFrom(a, 80) }
 
 func TestNames(t *testing.T) {
