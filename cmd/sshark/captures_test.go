@@ -58,6 +58,9 @@ func TestCaptures(t *testing.T) {
 			}
 		}
 	}
+	if compared == 0 {
+		t.Errorf("%s has no file that capinfos reads", dir)
+	}
 	t.Logf("%d files, %d of them with several link types", compared, mixed)
 }
 
