@@ -21,6 +21,9 @@ type Options struct {
 	// CallsOnly says that nobody needs FlowEnd, which may then be left out: memory is given
 	// back earlier.
 	CallsOnly bool
+	// Follow says that packets come as they are captured, of which a few are enough to be handed
+	// to the workers: many follow for days, each with an engine.
+	Follow bool
 	// Secrets decrypt; nil: nothing is decrypted. They must be there before the packets are.
 	Secrets *keylog.Store
 	// Resolve says who an address was; nil, or a nil answer: unknown. It is called from all
@@ -50,14 +53,19 @@ const (
 	batchPackets = 1024
 )
 
-// A batch begins with room for this much, and grows: a follower gets by with it.
+// The same where packets are followed, and what a batch begins with.
 const (
-	leastBytes   = 8 << 10
-	leastPackets = 32
+	followBytes   = 16 << 10
+	followPackets = 64
+	smallBytes    = 8 << 10
+	smallPackets  = 32
 )
 
-// muchLess is by how many times a batch has to be smaller than its memory to get less of it.
-const muchLess = 16
+// large are batches that have room for all that one may hold. Engines share them, as there are
+// many of those and few of them work at a time.
+var large = sync.Pool{New: func() any {
+	return &batch{data: make([]byte, 0, batchBytes), items: make([]item, 0, batchPackets), large: true}
+}}
 
 // item is one packet in a batch, with its bytes in the batch's memory.
 type item struct {
@@ -72,9 +80,13 @@ type item struct {
 type batch struct {
 	data  []byte
 	items []item
+	large bool
 	last  bool
 	sync  *sync.WaitGroup // done when it was dissected, nil: nobody waits
 }
+
+// holds says whether there is room for one more packet of n bytes.
+func (b *batch) holds(n int) bool { return len(b.data)+n <= cap(b.data) && len(b.items) < cap(b.items) }
 
 // Engine reassembles and dissects what it is fed. Workers share the flows by the hash of
 // their keys, so the order of the calls of one flow is that of the packets, and the same input
@@ -90,6 +102,7 @@ type Engine struct {
 	done    sync.WaitGroup
 	defrag  stream.Fragments
 	scratch flow.Header
+	follow  bool
 }
 
 // NewEngine starts the workers; Close ends them.
@@ -103,7 +116,11 @@ func NewEngine(o Options) *Engine {
 	if o.Held <= 0 {
 		o.Held = 64 << 20
 	}
-	e := &Engine{free: make(chan *batch, 8*o.Workers)}
+	spare := 8
+	if o.Follow {
+		spare = 2
+	}
+	e := &Engine{free: make(chan *batch, spare*o.Workers), follow: o.Follow}
 	for i := range o.Workers {
 		w := newWorker(&o, o.Handler(i))
 		in := make(chan *batch, 2)
@@ -125,26 +142,38 @@ func NewEngine(o Options) *Engine {
 	return e
 }
 
+// newBatch is a small one.
 func (e *Engine) newBatch() *batch {
 	select {
 	case b := <-e.free:
 		return b
 	default:
-		return &batch{data: make([]byte, 0, leastBytes), items: make([]item, 0, leastPackets)}
+		return &batch{data: make([]byte, 0, smallBytes), items: make([]item, 0, smallPackets)}
 	}
+}
+
+// grow puts what a worker's batch holds so far into a large one.
+func (e *Engine) grow(worker int) *batch {
+	b := large.Get().(*batch)
+	small := e.filling[worker]
+	b.data, b.items = append(b.data, small.data...), append(b.items, small.items...)
+	e.filling[worker] = b
+	e.recycle(small)
+	return b
 }
 
 func (e *Engine) recycle(b *batch) {
 	clear(b.items)
-	// What a superpacket made it grow to, or a following that has caught up needs no more, is not
-	// kept: a query may go on for days.
-	if cap(b.data) > 2*batchBytes || cap(b.data) > max(leastBytes, muchLess*len(b.data)) {
-		b.data = make([]byte, 0, leastBytes)
-	}
-	if cap(b.items) > max(leastPackets, muchLess*len(b.items)) {
-		b.items = make([]item, 0, leastPackets)
-	}
 	b.data, b.items, b.last, b.sync = b.data[:0], b.items[:0], false, nil
+	if b.large {
+		if cap(b.data) <= 2*batchBytes { // else a superpacket made it grow
+			large.Put(b)
+		}
+		return
+	}
+	if cap(b.data) > 2*followBytes {
+		b.data = make([]byte, 0, smallBytes)
+	}
 	select {
 	case e.free <- b:
 	default:
@@ -176,10 +205,13 @@ func (e *Engine) fragment(p *pcap.Packet, h *flow.Header) {
 func (e *Engine) add(p *pcap.Packet, h *flow.Header, data []byte, it item) {
 	n := int(h.Key.Hash() >> 32 % uint64(len(e.workers)))
 	b := e.filling[n]
+	if !e.follow && !b.large && !b.holds(len(data)) {
+		b = e.grow(n)
+	}
 	it.packet, it.header, it.off, it.n = *p, *h, len(b.data), len(data)
 	b.data = append(b.data, data...)
 	b.items = append(b.items, it)
-	if len(b.data) >= batchBytes-65536 || len(b.items) >= batchPackets {
+	if len(b.data) >= batchBytes-65536 || len(b.items) >= batchPackets || e.follow && (len(b.data) >= followBytes || len(b.items) >= followPackets) {
 		e.Flush()
 	}
 }

@@ -313,10 +313,51 @@ func TestFlows(t *testing.T) {
 	}
 }
 
-// What was laid to rest comes again as the flow that it was.
+// Flows that the source identifies are bounded, those that are quiet for longest end first, and
+// what comes of them later is not lost.
+func TestMaxFlows(t *testing.T) {
+	const most, n = 100, 1000
+	at := func(n int) netip.AddrPort { return netip.AddrPortFrom(client.Addr(), uint16(40000+n)) }
+	for _, callsOnly := range []bool{false, true} {
+		r := &results{}
+		e := NewEngine(Options{Protocols: []*Protocol{protocol("line", "Q ", "A ")}, Workers: 1, MaxFlows: most, CallsOnly: callsOnly,
+			Handler: func(int) Handler { return r }})
+		w := new(wire)
+		for i := range n {
+			w.udp(at(i), server, "Q hi\n").udp(server, at(i), "A hi\n")
+		}
+		for i := range w.packets {
+			e.Packet(&w.packets[i], flow.ID(1+i/2), flow.UnknownOpener)
+			if i%64 == 0 {
+				e.Sync()
+				if known := len(e.workers[0].known); known > most {
+					t.Fatalf("%d flows are remembered, want %d at most", known, most)
+				}
+			}
+		}
+		again := new(wire).udp(at(0), server, "Q hi\n").udp(server, at(0), "A hi\n")
+		for i := range again.packets {
+			again.packets[i].Time = w.t
+			e.Packet(&again.packets[i], 1, flow.UnknownOpener)
+		}
+		e.Close()
+		if len(r.calls) != n+1 {
+			t.Errorf("%d calls of %d", len(r.calls), n+1)
+		}
+		if !callsOnly && len(r.flows) != n+1 {
+			t.Errorf("%d flows ended of %d", len(r.flows), n+1)
+		}
+	}
+}
+
+// What was laid to rest comes again as the flow that it was, also if the source identified it.
 func TestRest(t *testing.T) {
 	at := func(n int) netip.AddrPort { return netip.AddrPortFrom(client.Addr(), uint16(40000+n)) }
-	for _, vantage := range []uint32{0, 3} {
+	for _, c := range []struct {
+		vantage    uint32
+		identified bool
+	}{{0, false}, {3, false}, {3, true}} {
+		vantage := c.vantage
 		r := &results{}
 		e := NewEngine(Options{Protocols: []*Protocol{protocol("line", "Q ", "A ")}, Workers: 1, CallsOnly: true,
 			Handler: func(int) Handler { return r }})
@@ -327,12 +368,19 @@ func TestRest(t *testing.T) {
 			w.t += seconds * 1e9
 			w.udp(at(port), server, "Q hi\n").udp(server, at(port), "A hi\n")
 			for ; said < len(w.packets); said++ {
-				e.Packet(&w.packets[said], 0, 0)
+				id := flow.ID(0)
+				if c.identified {
+					id = flow.ID(port)
+				}
+				e.Packet(&w.packets[said], id, 0)
 			}
 			e.Sync()
 		}
 		say(1, 0)
 		say(2, 3) // lays 1 to rest
+		if known := len(e.workers[0].known); known > 1 {
+			t.Errorf("%d flows that were identified are remembered, one is quiet", known)
+		}
 		say(3, 0) // in the memory of 1
 		say(1, 0)
 		e.Close()

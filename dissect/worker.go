@@ -1,6 +1,7 @@
 package dissect
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/sshark/sshark/dissect/stream"
@@ -180,7 +181,7 @@ func (w *worker) rest() {
 		}
 		w.idle[c.flow.Protocol] = append(w.idle[c.flow.Protocol], idle)
 		c.parser = nil
-		if w.o.CallsOnly && c.entry != nil {
+		if w.o.CallsOnly {
 			c.told = true
 			w.release(c)
 		}
@@ -208,6 +209,9 @@ func (w *worker) conn(it *item) *conn {
 			if info.Opener == flow.UnknownOpener {
 				info.Opener = flow.OpenerOf(&it.header)
 			}
+			if len(w.known) >= max(1, w.o.MaxFlows/w.o.Workers) {
+				w.thin()
+			}
 			c = w.open(it, &info)
 			w.known[it.id] = c
 			w.byKey[place{c.key, c.iface.Vantage}] = c
@@ -224,13 +228,30 @@ func (w *worker) conn(it *item) *conn {
 
 // sweepEvery is after how many batches flows that the source identified, and that must be
 // over by now, are ended.
-const sweepEvery = 64
+const sweepEvery = 256
 
 // sweep ends identified flows; the tracker does so for its own.
 func (w *worker) sweep() {
 	for _, c := range w.known {
 		idle := w.clock - c.flow.Last
 		if idle > flow.StreamIdle || idle > flow.DatagramIdle && (c.flow.Transport != flow.TCP || c.phase == done || c.flow.State >= Closed) {
+			w.end(c)
+			w.release(c)
+		}
+	}
+}
+
+// thin ends a quarter of the flows that the source identified, those that were quiet for longest,
+// so that the memory of flows is bounded; the tracker does so for its own.
+func (w *worker) thin() {
+	last := make([]int64, 0, len(w.known))
+	for _, c := range w.known {
+		last = append(last, c.flow.Last)
+	}
+	slices.Sort(last)
+	quiet := last[len(last)/4]
+	for _, c := range w.known {
+		if c.flow.Last <= quiet {
 			w.end(c)
 			w.release(c)
 		}

@@ -96,6 +96,8 @@ func detect(p *dissect.Probe) dissect.Verdict {
 	switch {
 	case a == client || b == server:
 		return dissect.Yes
+	case b == client && p.Opened && bytes.HasPrefix(p.Data[1], initMagic):
+		return dissect.Unsure // a server refuses what has not come yet
 	case b == client || a == server:
 		p.Swap = true
 		return dissect.Yes

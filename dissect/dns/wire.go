@@ -129,7 +129,7 @@ func (s *shape) sane(b []byte, hint bool) bool {
 	}
 	if s.questions > 0 {
 		q, next, v := readQuestion(b, headerSize)
-		if v != good || !knownClass(q.class) || !hint && typeName(q.kind) == "" || netBIOS(b, q) {
+		if v != good || !knownClass(q.class) || !hint && (typeName(q.kind) == "" || !plain(b, q.name)) || netBIOS(b, q) {
 			return false
 		}
 		return next > 0
@@ -137,6 +137,20 @@ func (s *shape) sane(b []byte, hint bool) bool {
 	if s.records > 0 {
 		r, _, v := readRecord(b, headerSize)
 		return v == good && (hint || knownClass(r.class) && typeName(r.kind) != "")
+	}
+	return true
+}
+
+// plain says whether the name that begins there has no control characters.
+func plain(b []byte, off int) bool {
+	for off < len(b) && b[off] > 0 && b[off] < 0xc0 {
+		label := b[off+1 : min(len(b), off+1+int(b[off]))]
+		for _, c := range label {
+			if c < ' ' || c == 0x7f {
+				return false
+			}
+		}
+		off += 1 + len(label)
 	}
 	return true
 }

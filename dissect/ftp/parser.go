@@ -1,6 +1,8 @@
 package ftp
 
 import (
+	"strings"
+
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/dissect/lines"
 	"github.com/sshark/sshark/dissect/replies"
@@ -122,8 +124,11 @@ func (p *parser) answer() (encrypts bool) {
 	return encrypts
 }
 
-// Fits implements turns.Teller.
-func (p *parser) Fits(req, resp *turns.Message) bool { return true }
+// Fits implements turns.Teller: some replies answer but one command (RFC 959, 5.4).
+func (p *parser) Fits(req, resp *turns.Message) bool {
+	const quit = "QUIT"
+	return replies.Code(resp.Data) != 221 || len(req.Data) >= len(quit) && strings.EqualFold(string(req.Data[:len(quit)]), quit)
+}
 
 // Tell implements turns.Teller.
 func (p *parser) Tell(req, resp *turns.Message) {

@@ -32,6 +32,10 @@ var protocol = &dissect.Protocol{
 	Title:     "FTP",
 	Transport: []flow.Proto{flow.TCP},
 	Detect:    detect,
-	New:       func(_ *dissect.Flow, sink dissect.Sink) dissect.Parser { return newParser(sink) },
-	Fields:    fields,
+	New: func(f *dissect.Flow, sink dissect.Sink) dissect.Parser {
+		p := newParser(sink)
+		p.queue.Middle = f.Opening == 0
+		return p
+	},
+	Fields: fields,
 }

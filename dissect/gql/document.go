@@ -5,7 +5,7 @@ import "bytes"
 // document reads a GraphQL document, which may be cut, and says whether it is one. Of several
 // operations, the one of that name counts.
 func (c *Call) document(b, name []byte) bool {
-	found := false
+	found, several := false, false
 	s := scanner{b: b}
 	for {
 		s.space()
@@ -37,6 +37,7 @@ func (c *Call) document(b, name []byte) bool {
 		if len(root) == 0 && !s.end() {
 			return found
 		}
+		several = several || kind != "" && found
 		if kind != "" && (!found || len(name) > 0 && bytes.Equal(own, name)) {
 			found = true
 			c.kind, c.name, c.root = kind, own, root
@@ -45,6 +46,8 @@ func (c *Call) document(b, name []byte) bool {
 	}
 	if found && len(name) > 0 {
 		c.name = name
+	} else if several {
+		c.name, c.root = nil, nil // which one was lost, or is wrong
 	}
 	return found
 }

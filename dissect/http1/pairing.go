@@ -19,9 +19,11 @@ func (p *parser) enqueue(e *exchange, h *half) {
 	if len(p.held) > 0 {
 		p.releaseHeld(e.req.first)
 	}
-	if p.head == len(p.queue) {
-		p.meet(e, s)
-	} else if !h.missed && !s.missed && s.state != inHead {
+	if p.forsake(); p.head == len(p.queue) {
+		if e.req.first >= p.gone {
+			p.meet(e, s)
+		}
+	} else if !h.missed && !s.missed && s.state != inHead && p.gone == 0 {
 		last := p.queue[len(p.queue)-1]
 		p.pipelined = p.pipelined || !last.resp.seen
 	}
@@ -77,8 +79,11 @@ func (p *parser) answers(h *half, first int64) *exchange {
 		}
 		return p.get()
 	}
+	if p.forsake(); p.gone > 0 && !p.pipelined && p.unclear(first) {
+		return p.get()
+	}
 	for i := p.head; i < len(p.queue); i++ {
-		if e := p.queue[i]; !e.resp.seen {
+		if e := p.queue[i]; !e.resp.seen && e.req.first >= p.gone {
 			if e.req.first > first { // what this answers was not seen
 				break
 			}
@@ -86,6 +91,38 @@ func (p *parser) answers(h *half, first int64) *exchange {
 		}
 	}
 	return p.get()
+}
+
+// forsake hands out the requests that came so late that their answers may have been given up.
+func (p *parser) forsake() {
+	for p.head < len(p.queue) {
+		e := p.queue[p.head]
+		if e.resp.seen || !e.req.done || e.req.first >= p.gone {
+			break
+		}
+		e.resp.incomplete = true
+		p.drop(e)
+		p.tell(e)
+	}
+}
+
+// unclear hands out the requests that a response which began at first may belong to, if there are
+// several: a response was given up before, so it need not be the oldest one's.
+func (p *parser) unclear(first int64) bool {
+	n := p.head
+	for n < len(p.queue) && p.queue[n].req.done && !p.queue[n].resp.seen && p.queue[n].req.first <= first {
+		n++
+	}
+	if n -= p.head; n < 2 {
+		return false
+	}
+	for range n {
+		e := p.queue[p.head]
+		e.resp.incomplete = true
+		p.drop(e)
+		p.tell(e)
+	}
+	return true
 }
 
 // skipAnswers hands out the requests whose answers may have been lost. Who asks one thing
@@ -156,7 +193,11 @@ func (p *parser) releaseHeld(until int64) {
 	}
 }
 
-func (p *parser) release() { p.tell(p.unhold()) }
+func (p *parser) release() {
+	e := p.unhold()
+	p.gone = max(p.gone, e.resp.first)
+	p.tell(e)
+}
 
 // unhold takes the oldest response that waits.
 func (p *parser) unhold() *exchange {

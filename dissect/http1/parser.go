@@ -33,6 +33,7 @@ type parser struct {
 	head      int
 	kept      int         // bytes that the queue holds
 	held      []*exchange // responses without a request
+	gone      int64       // when the last of those began that were given up
 	pipelined bool        // the client asks before it is answered
 	free      []*exchange
 }

@@ -35,8 +35,12 @@ var protocol = &dissect.Protocol{
 	Title:     "HTTP",
 	Transport: []flow.Proto{flow.TCP},
 	Detect:    detect,
-	New:       func(_ *dissect.Flow, sink dissect.Sink) dissect.Parser { return newParser(sink) },
-	Fields:    http.Fields,
+	New: func(f *dissect.Flow, sink dissect.Sink) dissect.Parser {
+		p := newParser(sink)
+		p.half[1].missed = f.Opening == 0 // what came before the first response is not known
+		return p
+	},
+	Fields: http.Fields,
 }
 
 // detect wants the start line of a message from either side. In the middle of a connection

@@ -41,7 +41,9 @@ var protocol = &dissect.Protocol{
 		if f.Transport == flow.UDP {
 			return newDatagrams(sink)
 		}
-		return newParser(sink)
+		p := newParser(sink)
+		p.queue.Middle = f.Opening == 0
+		return p
 	},
 	Fields: fields,
 }

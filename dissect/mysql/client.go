@@ -10,6 +10,9 @@ import (
 // believed to wait for every response.
 const patient = 3
 
+// uncounted keeps the responses of a turn from being as many as its commands.
+const uncounted = 1 << 32
+
 // client takes a packet of the client.
 func (p *parser) client(h *half, b []byte, now int64) {
 	if h.seq == 0 && p.phase != command {
@@ -76,8 +79,14 @@ func (p *parser) loginPacket(h *half, b []byte, now int64) {
 		return
 	}
 	o := operation{login: true, size: size, first: h.first, last: now, cut: h.cut}
+	if h.length == 32 && h.cut && (len(b) < 2 || binary.LittleEndian.Uint16(b)&capTLS != 0) {
+		p.closed = true // of a request for TLS all but its capabilities is zero, or cut
+		return
+	}
 	if len(b) < 32 {
-		if len(b) > 5 { // of before version 4.1: capabilities, greatest packet, user, password, database
+		if len(b) > 1 && binary.LittleEndian.Uint16(b)&capProtocol41 != 0 { // its rest is missing
+			p.begin(o, h, nil)
+		} else if len(b) > 5 { // of before version 4.1: capabilities, greatest packet, user, password, database
 			p.caps &= uint32(binary.LittleEndian.Uint16(b))
 			p.begin(o, h, b[5:])
 		}
@@ -183,6 +192,9 @@ func (p *parser) add(h *half, o operation, text string) {
 		if p.pending.n() > 1 { // it does not wait
 			o = *e
 			rest := p.pending.list[:len(p.pending.list)-1]
+			for i := p.pending.head; i < len(rest); i++ {
+				p.unsettle(&rest[i])
+			}
 			p.tell(&o, false)
 			p.pending.list = rest
 			return
@@ -217,6 +229,7 @@ func (p *parser) turn(h *half, missed bool) {
 	switch {
 	case h.first <= p.gone: // its response may be one that another came behind before it
 		p.adrift, adrift = true, true
+		p.asked += uncounted
 	case missed:
 		// Commands are missing: whose the next responses are cannot be told, but that who waits
 		// for each has had all before.

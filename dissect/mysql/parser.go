@@ -94,7 +94,11 @@ func newParser(sink dissect.Sink) *parser { return &parser{sink: sink} }
 
 // Data implements dissect.Parser.
 func (p *parser) Data(d flow.Dir, b []byte, at dissect.Stamp) error {
-	if p.closed || len(b) == 0 {
+	if len(b) == 0 {
+		return nil
+	}
+	if p.closed { // by a request for TLS that ended in a gap
+		p.switchTLS(b)
 		return nil
 	}
 	p.limit = maxQuery
@@ -111,14 +115,19 @@ func (p *parser) Data(d flow.Dir, b []byte, at dissect.Stamp) error {
 	p.behind = false
 	switch {
 	case p.closed:
-		p.flush()
-		p.decoder.close()
-		p.sink.Switch("tlsx", p.rest)
+		p.switchTLS(p.rest)
 	case p.bad >= maxBad && !p.good:
 		p.decoder.close()
 		return dissect.ErrNotMine
 	}
 	return nil
+}
+
+// switchTLS hands the stream on.
+func (p *parser) switchTLS(rest []byte) {
+	p.flush()
+	p.decoder.close()
+	p.sink.Switch("tlsx", rest)
 }
 
 // bytes takes bytes as they were captured.

@@ -47,6 +47,7 @@ type early struct {
 	received     uint64
 	failed       bool
 	open         bool // the last packet of it was not one that ends it
+	torn         bool // bytes of it are missing
 	code         uint16
 	message      []byte
 }
@@ -58,7 +59,7 @@ func (p *parser) meet(o *operation) {
 		return
 	}
 	e := &p.early[0]
-	o.began, o.ended, o.received, o.failed, o.cut = e.began, e.ended, e.received, e.failed, o.cut || e.open
+	o.began, o.ended, o.received, o.failed, o.cut = e.began, e.ended, e.received, e.failed, o.cut || e.open || e.torn
 	p.response.code, p.response.message = e.code, append(p.response.message[:0], e.message...)
 	p.early = append(p.early[:0], p.early[1:]...)
 	switch text := p.pending.text(o); {
@@ -95,11 +96,17 @@ func (p *parser) server(h *half, b []byte, now int64) {
 		}
 		fallthrough
 	case greeted:
-		if len(b) > 2 && b[0] == packetError && (h.seq == 0 || p.phase == greeted) && binary.LittleEndian.Uint16(b[1:]) != progressReport {
+		if fails(b) && (h.seq == 0 || p.phase == greeted && p.gone == 0) {
 			p.fail(b)
 			p.lone(h, now)
 		}
+		p.gone = h.first // what this answers was not seen, or comes late
 	}
+}
+
+// fails says whether a packet is an error, which a report of progress is not.
+func fails(b []byte) bool {
+	return len(b) > 2 && b[0] == packetError && binary.LittleEndian.Uint16(b[1:]) != progressReport
 }
 
 // greeting takes what the server begins with: version, capabilities.
@@ -118,7 +125,7 @@ func (p *parser) greeting(b []byte) {
 
 // admit takes what the server says to a login.
 func (p *parser) admit(h *half, b []byte, now int64) {
-	if p.pending.n() == 0 || len(b) == 0 {
+	if p.pending.n() == 0 || len(b) == 0 || p.pending.first().first > h.first {
 		return
 	}
 	o := p.pending.first()
@@ -178,8 +185,14 @@ func (p *parser) respond(h *half, b []byte, now int64) {
 		return // the end of what was not seen from its beginning
 	}
 	p.seen(o, h, now, headerSize+h.length)
-	if h.goes || p.infile {
+	if h.goes {
 		return
+	}
+	if p.infile { // the server says nothing until it has the file, but that it may come late
+		if p.infile = h.seq <= 2 || len(b) == 0 || b[0] != packetOK && !fails(b); p.infile {
+			return
+		}
+		o.cut = true
 	}
 	if len(b) == 0 { // its content is missing, but not that it was there
 		if r := &p.response; r.left > 0 {
@@ -352,7 +365,7 @@ func (p *parser) fail(b []byte) {
 
 // unasked takes a response that nothing waits for: its command may have been captured late.
 func (p *parser) unasked(h *half, b []byte, missed bool, now int64) {
-	failed := len(b) > 2 && b[0] == packetError
+	failed := fails(b)
 	switch {
 	case h.seq == 1 && (missed || p.wrapping || len(p.early) == maxEarly):
 		p.gone, p.early = h.first, p.early[:0]
@@ -372,6 +385,7 @@ func (p *parser) unasked(h *half, b []byte, missed bool, now int64) {
 		return
 	}
 	e := &p.early[len(p.early)-1]
+	e.torn = e.torn || h.cut
 	if h.seq > 1 && len(b) > 0 {
 		flags, _ := status(b)
 		e.open = !failed && (b[0] != packetEOF || h.length == maxPacket || flags&moreResults != 0)
@@ -428,12 +442,27 @@ func (p *parser) giveUp(lost bool) {
 // pop takes the first operation off and hands it out.
 func (p *parser) pop(responded bool) {
 	o := p.pending.take()
+	if !responded {
+		p.unsettle(o)
+	}
 	p.tell(o, responded)
 	p.response.reset()
 	p.infile = false
 	p.copied, p.sent = p.copied[:0], 0
 	if cap(p.copied) > maxIdle {
 		p.copied = nil
+	}
+}
+
+// unsettle forgets what an operation may have changed, of which no response was seen.
+func (p *parser) unsettle(o *operation) {
+	switch o.com {
+	case comInitDB:
+		p.database = p.database[:0]
+	case comQuery:
+		p.useDatabase(p.pending.text(o), true)
+	case comChangeUser:
+		p.user, p.database = p.user[:0], p.database[:0]
 	}
 }
 

@@ -37,7 +37,7 @@ func detect(p *dissect.Probe) dissect.Verdict {
 		}
 		return dissect.Yes
 	case a.kind == weak && b.kind == weak:
-		if a.op != b.op && (a.op.name == "PING" || b.op.name == "PING") {
+		if a.op.name == "PING" && b.op.name == "PONG" || a.op.name == "PONG" && b.op.name == "PING" {
 			return dissect.Yes
 		}
 		return dissect.No

@@ -168,6 +168,18 @@ func (l *line) sized(words [][]byte, headers bool) ([][]byte, bool) {
 	return words[:n], ok && size <= maxPayload
 }
 
+// mistaken says whether, with the letters that may be missing before it, this is the line of
+// another operation: of a message with headers, whose size is a reply here, or of UNSUB, whose
+// subscription is a subject.
+func (l *line) mistaken() bool {
+	word := l.reply
+	if l.op.form == subscribes {
+		word = l.subject
+	}
+	n, ok := number(word)
+	return ok && l.op.tail && (l.op.form == subscribes || n <= l.payload)
+}
+
 // read takes the words behind the operation.
 func (l *line) read(w [][]byte) (ok bool) {
 	switch n := len(w); l.op.form {

@@ -79,7 +79,7 @@ func (p *parser) message(d flow.Dir, r *lines.Message) {
 	if r.Data[r.Line-1] != '\n' {
 		return
 	}
-	if m.line, ok = parse(r.Text()); !ok {
+	if m.line, ok = parse(r.Text()); !ok || r.Found && m.line.mistaken() {
 		return
 	}
 	p.good = true

@@ -11,6 +11,9 @@ import (
 // believed to wait for every answer.
 const patient = 3
 
+// uncounted keeps the answers of a turn from being as many as its batches.
+const uncounted = 1 << 32
+
 // maxEarly is how many answers wait for what they answer at most.
 const maxEarly = 16
 
@@ -46,6 +49,7 @@ func (p *parser) turn(h *half, missed bool) {
 	}
 	if h.first <= p.gone && !p.open { // its answer may be one that another came behind before it
 		p.adrift, adrift = true, true
+		p.asked += uncounted
 	}
 	if adrift {
 		for p.pending.n() > 0 && !p.open {
@@ -110,15 +114,37 @@ func (p *parser) back(h *half, b []byte, now int64) {
 	if h.kind == 'Z' {
 		p.answered++
 	}
+	if len(p.early) > 0 && !p.coming() && p.pending.n() > 0 { // which of these was answered before is not known
+		p.strand()
+	}
 	switch {
 	case p.adrift:
-	case p.pending.n() == 0 || p.pending.first().first > h.first:
-		p.unasked(h, b, missed, now)
+	case p.pending.n() == 0 || p.pending.first().first > h.first || p.coming():
+		if p.unasked(h, b, missed, now); p.pending.n() > 0 {
+			p.meet(p.pending.first())
+		}
 	case h.kind == 'Z':
 		p.ready(h, now)
 	default:
 		p.answer(h, b, now)
 	}
+}
+
+// strand gives up what waits, and the answers that were read before it.
+func (p *parser) strand() {
+	for p.pending.n() > 0 {
+		p.giveUp(true)
+	}
+	for len(p.early) > 0 {
+		p.dropEarly()
+	}
+	p.adrift = true
+}
+
+// coming says that an answer that was read before what it answers goes on.
+func (p *parser) coming() bool {
+	n := len(p.early)
+	return n > 0 && p.early[n-1].ended == 0
 }
 
 // unasked takes an answer that nothing waits for. If it is not an error of the server's own, the
@@ -131,7 +157,7 @@ func (p *parser) unasked(h *half, b []byte, missed bool, now int64) {
 		p.gone = h.first
 		return
 	}
-	if n := len(p.early); n == 0 || p.early[n-1].ended != 0 {
+	if n := len(p.early); !p.coming() {
 		if h.kind == 'Z' {
 			return
 		}
@@ -240,10 +266,10 @@ func (o *operation) answered(what int) {
 // ready ends a batch. What stands in it behind an error was not run.
 func (p *parser) ready(h *half, now int64) {
 	failed := false
-	for p.pending.n() > 0 && p.pending.first().first <= h.first {
+	for i := 0; p.pending.n() > 0 && p.pending.first().first <= h.first; i++ {
 		o := p.pending.first()
 		o.cut = o.cut || p.torn || !failed && !o.failed && !o.complete()
-		if o.sync && (!failed || o.began != 0) {
+		if o.sync && (!failed && (i == 0 || !p.torn) || o.began != 0) { // else it may not have been run
 			if o.began == 0 {
 				o.began = h.first
 			}

@@ -41,7 +41,11 @@ var protocol = &dissect.Protocol{
 	Title:     "PostgreSQL",
 	Transport: []flow.Proto{flow.TCP},
 	Detect:    detect,
-	New:       func(_ *dissect.Flow, sink dissect.Sink) dissect.Parser { return newParser(sink) },
+	New: func(f *dissect.Flow, sink dissect.Sink) dissect.Parser {
+		p := newParser(sink)
+		p.half[1].missed = f.Opening == 0 // what came before the first response is not known
+		return p
+	},
 	FromStart: true,
 	Fields:    fields,
 }

@@ -65,6 +65,9 @@ func detect(p *dissect.Probe) dissect.Verdict {
 		case initial:
 			// The lower port is the client's here only if the packet says so.
 			p.Swap = d == 1 && fromClient(b, &h)
+			if h.cut { // it does not
+				p.Swap = p.Ports[0] < p.Ports[1]
+			}
 		}
 		return dissect.Yes
 	}

@@ -36,7 +36,7 @@ func detect(p *dissect.Probe) dissect.Verdict {
 			return dissect.Yes
 		case mine == array && (theirs == reply || theirs == push || d == 0 && p.Opened):
 			return dissect.Yes
-		case mine == line && theirs == reply:
+		case mine == line && theirs == reply && (p.FromStart[d] || telling(p.Data[d], p.Data[1-d])):
 			return dissect.Yes
 		case theirs == push && mine == silent:
 			return dissect.Yes
@@ -52,6 +52,14 @@ func detect(p *dissect.Probe) dissect.Verdict {
 		return dissect.Unsure
 	}
 	return dissect.No
+}
+
+// telling says whether a line and a reply from the middle of a connection are Redis': a word
+// alone may be a string of a command, or another protocol's, and +OK is said by others too.
+func telling(line, reply []byte) bool {
+	line = bytes.TrimLeft(line, "\r\n")
+	word, _, _ := bytes.Cut(line, []byte{'\n'})
+	return bytes.IndexByte(bytes.TrimRight(word, " \r"), ' ') >= 0 || !bytes.HasPrefix(bytes.TrimLeft(reply, "\r\n"), []byte("+OK"))
 }
 
 // waits says whether more, of this side or the other, could decide.

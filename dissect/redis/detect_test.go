@@ -30,6 +30,8 @@ func TestDetect(t *testing.T) {
 		{"line", "PING\r\n", "", false, unsure, false},
 		{"line, answered", "PING\r\n", "+PONG\r\n", false, yes, false},
 		{"line, refused", "GET k\r\n", "-NOAUTH Authentication required.\r\n", false, yes, false},
+		{"word in the middle, that may be of a command", "SET\r\n", ok, true, unsure, false},
+		{"line in the middle", "GET k\r\n", ok, true, yes, false},
 		{"line of the second side", "$-1\r\n", "GET k\r\n", true, yes, true},
 		{"line that nobody knows", "frob x\r\n", "*1\r\n$1\r\na\r\n", false, no, false},
 		{"half a line", "PIN", "", false, unsure, false},

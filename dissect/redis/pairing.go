@@ -10,6 +10,9 @@ import (
 // believed to ask one thing at a time.
 const patient = 3
 
+// uncounted keeps the replies of a turn from being as many as its commands.
+const uncounted = 1 << 32
+
 // answer is a reply, or a push.
 type answer struct {
 	raw   []byte
@@ -54,12 +57,15 @@ func (p *parser) command(h *half, raw []byte, now int64) {
 		p.adrift = p.adrift && p.asked != p.answered
 		p.asked, p.answered = 0, 0
 	}
-	p.asked++
+	if p.asked++; p.asked == 1 {
+		p.since = r.first
+	}
 	if r.first < p.gone { // its reply may be the one that waited for it too long
 		for p.pending.n() > 0 {
 			p.giveUp(true)
 		}
 		p.adrift = true
+		p.asked += uncounted
 	}
 	if h.missed {
 		// Questions are missing: whose the next replies are cannot be told, but that who asks
@@ -176,7 +182,9 @@ func (p *parser) reply(h *half, raw []byte, now int64) {
 		p.push(&a)
 		return
 	}
-	p.answered++
+	if a.first >= p.since { // else it is the reply to an earlier one
+		p.answered++
+	}
 	missed := h.missed
 	if missed {
 		h.missed = false
@@ -211,7 +219,7 @@ func (p *parser) catchUp(a *answer) {
 		return
 	}
 	if p.alone < patient && p.pending.n() > 1 {
-		for p.pending.n() > 0 && p.pending.first().first <= a.first {
+		for p.pending.n() > 0 {
 			p.giveUp(true)
 		}
 		p.adrift = true

@@ -51,16 +51,17 @@ type parser struct {
 	gone    int64  // when the last of those began that were given up
 	e       exchange
 
-	begun      bool // there was a command
-	holed      bool // there was a hole
-	turned     bool // the last to speak was the client
-	behind     bool // bytes of the server's are missing since then
-	alone      int  // commands in a row that were answered before the next one
-	adrift     bool // which reply belongs to which command is not known
-	asked      int  // commands since the client took its turn
-	answered   int  // replies since then
-	muted      bool // CLIENT REPLY OFF
-	skip       bool // CLIENT REPLY SKIP was the last command
+	begun      bool  // there was a command
+	holed      bool  // there was a hole
+	turned     bool  // the last to speak was the client
+	behind     bool  // bytes of the server's are missing since then
+	alone      int   // commands in a row that were answered before the next one
+	adrift     bool  // which reply belongs to which command is not known
+	asked      int   // commands since the client took its turn
+	since      int64 // when the first of them began
+	answered   int   // replies since then
+	muted      bool  // CLIENT REPLY OFF
+	skip       bool  // CLIENT REPLY SKIP was the last command
 	subscribed bool
 	monitors   bool
 	leader     leader // what the server sends to a replica

@@ -37,6 +37,10 @@ var protocol = &dissect.Protocol{
 	Title:     "Redis",
 	Transport: []flow.Proto{flow.TCP},
 	Detect:    detect,
-	New:       func(_ *dissect.Flow, sink dissect.Sink) dissect.Parser { return newParser(sink) },
-	Fields:    fields,
+	New: func(f *dissect.Flow, sink dissect.Sink) dissect.Parser {
+		p := newParser(sink)
+		p.half[1].missed = f.Opening == 0 // what came before the first reply is not known
+		return p
+	},
+	Fields: fields,
 }

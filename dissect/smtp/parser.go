@@ -305,8 +305,16 @@ func (p *parser) answers(v verb) bool {
 	return false
 }
 
-// Fits implements turns.Teller.
-func (p *parser) Fits(req, resp *turns.Message) bool { return true }
+// Fits implements turns.Teller: some replies answer but one command (RFC 5321, 4.3.2).
+func (p *parser) Fits(req, resp *turns.Message) bool {
+	switch v := verb(req.Note); replies.Code(resp.Data) {
+	case 221:
+		return v == quit
+	case 354:
+		return v == data
+	}
+	return true
+}
 
 // Gap implements dissect.Parser.
 func (p *parser) Gap(d flow.Dir, n int64, at dissect.Stamp) error {

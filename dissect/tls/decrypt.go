@@ -37,8 +37,8 @@ type decrypter struct {
 	version  uint16
 	bulk     bulk
 	side     [2]side
-	held     []byte // records that the client sent before it was answered
-	heldAt   dissect.Stamp
+	held     []byte          // records that the client sent before it was answered
+	heldAt   []dissect.Stamp // when each of them came
 	plain    []byte
 }
 
@@ -130,11 +130,11 @@ func (x *decrypter) answer(m []byte, a answering) bool {
 func (x *decrypter) data(d flow.Dir, b []byte, at dissect.Stamp) bool {
 	s := &x.side[d]
 	if x.answered && len(x.held) > 0 {
-		held := x.held
-		x.held = nil
-		for n := 0; len(held) > 0; held = held[n:] {
+		held, times := x.held, x.heldAt
+		x.held, x.heldAt = nil, nil
+		for i, n := 0, 0; len(held) > 0; held, i = held[n:], i+1 {
 			n = recordHeader + size(held)
-			x.record(x.client, held[:n], x.heldAt)
+			x.record(x.client, held[:n], times[i])
 		}
 	}
 	for len(b) > 0 && !s.over {
@@ -293,7 +293,7 @@ func (x *decrypter) record(d flow.Dir, r []byte, at dissect.Stamp) bool {
 		return kind == kindHandshake || kind == kindAlert
 	case !x.answered:
 		if kind == kindData && d == x.client && len(x.held)+len(r) <= maxHeld {
-			x.held, x.heldAt = append(x.held, r...), at
+			x.held, x.heldAt = append(x.held, r...), append(x.heldAt, at)
 		}
 		return kind != kindData || d == x.client
 	case x.version >= version13:

@@ -43,11 +43,14 @@ const (
 	// patient is after how many requests that were each answered before the next one a client
 	// is believed to ask one thing at a time.
 	patient = 3
+	// uncounted keeps the replies of a turn from being as many as its requests.
+	uncounted = 1 << 32
 )
 
 // Queue are the requests of a flow that wait. The zero value is empty.
 type Queue struct {
-	Lone bool // replies without a request are handed out too
+	Lone   bool // replies without a request are handed out too
+	Middle bool // replies may have come before the first one that is seen
 
 	list []Message
 	head int
@@ -55,10 +58,11 @@ type Queue struct {
 	held []Message
 	gone int64 // when the last of those began that were given up
 
-	alone    int  // requests in a row that were answered before the next one
-	asked    int  // requests since the client took its turn
-	answered int  // replies since then
-	adrift   bool // which reply belongs to which request is not known
+	alone    int   // requests in a row that were answered before the next one
+	asked    int   // requests since the client took its turn
+	since    int64 // when the first of them began
+	answered int   // replies since then
+	adrift   bool  // which reply belongs to which request is not known
 }
 
 // Len is how many wait.
@@ -94,16 +98,19 @@ func (q *Queue) Ask(t Teller, m *Message, missed bool) {
 		q.asked, q.answered = 0, 0
 	}
 	if !m.Quiet {
-		q.asked++
+		if q.asked++; q.asked == 1 {
+			q.since = m.First
+		}
 	}
 	if m.First < q.gone { // its reply may be the one that waited for it too long
 		q.giveUp(t, q.Len(), true)
 		q.adrift = true
+		q.asked += uncounted
 	}
 	if missed {
 		// Whose the next replies are cannot be told, but that who asks one thing at a time
-		// has had all before.
-		q.adrift = q.adrift || q.Len() > 0 || q.alone < patient
+		// has had all before. Who asks what may go unanswered asks more than one.
+		q.adrift = q.adrift || q.Len() > 0 || q.alone < patient || m.Quiet
 		q.giveUp(t, q.Len(), true)
 	}
 	if q.adrift {
@@ -199,7 +206,11 @@ func (q *Queue) release(t Teller, until int64) {
 
 // Answer takes the next reply. missed: others may have been lost before it.
 func (q *Queue) Answer(t Teller, m *Message, missed bool) {
-	q.answered++
+	missed = missed || q.Middle
+	q.Middle = false
+	if m.First >= q.since { // else it is the reply to an earlier one
+		q.answered++
+	}
 	if missed {
 		q.catchUp(t, m)
 	}
@@ -207,7 +218,9 @@ func (q *Queue) Answer(t Teller, m *Message, missed bool) {
 	case q.adrift:
 	case q.Len() > 0 && q.list[q.head].First <= m.First:
 		if i := q.fit(t, m); i >= 0 {
-			q.answered--
+			if m.First >= q.since {
+				q.answered--
+			}
 			q.Pair(t, i, m)
 			break
 		}
@@ -238,9 +251,7 @@ func (q *Queue) fit(t Teller, m *Message) int {
 // had all replies but the last.
 func (q *Queue) catchUp(t Teller, m *Message) {
 	if q.alone < patient && q.Len() > 1 {
-		for q.Len() > 0 && q.list[q.head].First <= m.First {
-			q.giveUp(t, 1, true)
-		}
+		q.giveUp(t, q.Len(), true)
 		q.adrift = true
 		return
 	}

@@ -96,3 +96,15 @@ func TestLimits(t *testing.T) {
 		t.Errorf("%d bytes are kept", q.kept())
 	}
 }
+
+// TestMiddle: of what was asked before the first reply of a stream that was not seen from its
+// beginning, nothing is paired if it may be the reply to several.
+func TestMiddle(t *testing.T) {
+	n, q := &notes{}, &Queue{Middle: true}
+	q.Ask(n, &Message{Data: []byte("a"), First: 1}, false)
+	q.Ask(n, &Message{Data: []byte("b"), First: 2}, false)
+	q.Answer(n, &Message{Data: []byte("B"), First: 3}, false)
+	if !slices.Equal(n.told, []string{"~a", "~b"}) {
+		t.Errorf("%q", n.told)
+	}
+}

@@ -39,7 +39,8 @@ type entry struct {
 	told     bool // it, or a sighting of the same call
 }
 
-func (e *entry) when() int64 { return e.time }
+func (e *entry) when() int64  { return e.time }
+func (e *entry) until() int64 { return e.due }
 
 // What is there of a call.
 const (
@@ -147,8 +148,9 @@ func (j *Calls) done(e *entry) (err error) {
 	case best == e:
 		err = j.hand(e)
 	}
-	if old, full := j.told.add(e, maxTold); full {
-		j.forget(old)
+	j.told.add(e)
+	for j.told.over(j.live, j.clock) {
+		j.forget(j.told.pop())
 	}
 	return err
 }

@@ -215,12 +215,42 @@ func TestBounds(t *testing.T) {
 			}
 			n++
 		}
-		if j.held.len() > maxHeld || len(j.told.list) > maxTold || len(j.flows) > 2*(maxHeld+maxTold) {
-			t.Fatalf("%d wait, %d are remembered, of %d flows", j.held.len(), len(j.told.list), len(j.flows))
+		if j.held.len() > maxHeld || j.told.len() > maxTold || len(j.flows) > 2*(maxHeld+maxTold) {
+			t.Fatalf("%d wait, %d are remembered, of %d flows", j.held.len(), j.told.len(), len(j.flows))
 		}
 	}
 	if err := j.Close(); err != nil || told != n/2 {
 		t.Errorf("%d calls of %d sightings (%v)", told, n, err)
+	}
+}
+
+// Who follows for days remembers few, and none that nobody tells any more.
+func TestBoundsLive(t *testing.T) {
+	told := 0
+	j := NewCalls(true, func(*dissect.Call) error { told++; return nil })
+	n := 4 * maxToldLive
+	for i := range n {
+		c := atClient.call(int64(i), "A shop", "NOERROR")
+		c.Flow.ID = flow.ID(i + 1)
+		c.Flow.Client.Addr = netipPort(0, uint16(i))
+		if err := j.Add(c, int64(i)*1000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := int64(n)*1000 + int64(HoldLive)
+	if _, err := j.Due(now); err != nil {
+		t.Fatal(err)
+	}
+	if told != n || j.told.len() > maxToldLive || len(j.flows) > maxToldLive {
+		t.Errorf("%d of %d are told, %d are remembered, of %d flows", told, n, j.told.len(), len(j.flows))
+	}
+	c := atClient.call(now+int64(late), "A shop", "NOERROR")
+	c.Flow.ID = 1 << 40
+	if err := j.Add(c, now+int64(late)+1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Due(now + int64(late) + int64(HoldLive) + 1); err != nil || told != n+1 || j.told.len() != 1 || len(j.flows) != 1 {
+		t.Errorf("%d are told, %d are remembered, of %d flows (%v): want what is new", told, j.told.len(), len(j.flows), err)
 	}
 }
 

@@ -31,6 +31,8 @@ func (e *ended) when() int64 {
 	return e.by.flow.First
 }
 
+func (e *ended) until() int64 { return e.due }
+
 // NewFlows makes a joiner that hands flows to tell, as NewCalls. Flows that are handed out are
 // lent until tell returns.
 func NewFlows(live bool, tell func(*dissect.Flow) error) *Flows {
@@ -118,8 +120,9 @@ func (j *Flows) done(e *ended) (err error) {
 	case j.Merged != nil:
 		j.Merged(&e.by.flow)
 	}
-	if old, full := j.told.add(e, maxTold); full {
-		if c := old.by.conn; c.users == 1 {
+	j.told.add(e)
+	for j.told.over(j.live, j.clock) {
+		if c := j.told.pop().by.conn; c.users == 1 {
 			j.release(c)
 		} else {
 			c.users--

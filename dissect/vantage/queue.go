@@ -8,6 +8,9 @@ type timed interface {
 	when() int64
 }
 
+// dated is what waited until a time of the clock.
+type dated interface{ until() int64 }
+
 // queue keeps what comes about in order of time in that order. Adding at the end and taking
 // from the front are cheap.
 type queue[T timed] struct {
@@ -66,19 +69,36 @@ func (q *queue[T]) reset() {
 	q.list, q.head = q.list[:0], 0
 }
 
-// past remembers a bounded number of things, the oldest of which go first.
-type past[T timed] struct {
-	list   []T
-	oldest int
+// past remembers what was told, the oldest of which goes first. What is between head and the end
+// of the list is remembered.
+type past[T dated] struct {
+	list []T
+	head int
 }
 
-// add returns what has to go, if something has to.
-func (p *past[T]) add(v T, bound int) (old T, full bool) {
-	if len(p.list) < bound {
-		p.list = append(p.list, v)
-		return old, false
+func (p *past[T]) len() int { return len(p.list) - p.head }
+func (p *past[T]) first() T { return p.list[p.head] }
+
+// over says whether the oldest has to go.
+func (p *past[T]) over(live bool, clock int64) bool {
+	if live {
+		return p.len() > maxToldLive || p.len() > 0 && p.first().until() < clock-int64(late)
 	}
-	old, p.list[p.oldest] = p.list[p.oldest], v
-	p.oldest = (p.oldest + 1) % bound
-	return old, true
+	return p.len() > maxTold
+}
+
+func (p *past[T]) add(v T) {
+	if p.head > 64 && p.head > len(p.list)/2 {
+		n := copy(p.list, p.list[p.head:])
+		clear(p.list[n:])
+		p.list, p.head = p.list[:n], 0
+	}
+	p.list = append(p.list, v)
+}
+
+func (p *past[T]) pop() T {
+	v := p.list[p.head]
+	clear(p.list[p.head : p.head+1])
+	p.head++
+	return v
 }

@@ -61,7 +61,13 @@ const (
 const (
 	maxHeld = 1 << 15 // that wait
 	maxTold = 1 << 15 // that were told, or left out
+
+	maxToldLive = 1 << 13 // the same for one who follows, of whom there may be a hundred, for days
 )
+
+// late is how much later than others a node may tell somebody who follows what it saw: beyond
+// that it is told again.
+const late = 15 * time.Second
 
 // Sighted says whether a flow may have been seen elsewhere too.
 func Sighted(f *dissect.Flow) bool { return f.Vantage != dissect.SideUnknown || f.Node != "" }

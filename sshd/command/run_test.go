@@ -15,6 +15,7 @@ import (
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/dissect/filter"
 	"github.com/sshark/sshark/sshd/auth"
+	"github.com/sshark/sshark/sshd/snapshots"
 	"github.com/sshark/sshark/sshd/sourcetest"
 	"github.com/sshark/sshark/worker/query"
 )
@@ -161,6 +162,89 @@ func TestTableFitsTerminal(t *testing.T) {
 	}
 }
 
+// TestEveryCommandFits: in a terminal nothing is wrapped by it, whatever the command, and no escape
+// sequence comes where none is wanted.
+func TestEveryCommandFits(t *testing.T) {
+	all := []string{"help", "help snapshot create", "calls -o wide", "flows -o wide", "stream 0000000001003", "stream 0000000001003 -o hex",
+		"map", "map --by node", "stats --by src.pod,dst.pod,path,status_code", "names -o wide", "nodes -o wide", "version", "whoami", "doctor -o wide"}
+	for _, name := range Names() {
+		all = append(all, "help "+name)
+	}
+	for _, width := range []int{80, 100, 120} {
+		for _, line := range all {
+			e := newEnv(&sourcetest.Source{Kept: 20, Summary: "GET /" + strings.Repeat("漢字", 100)})
+			e.Terminal, e.Width, e.Color = true, width, false
+			e.TUI = func(context.Context, Screen) error { return nil }
+			e.Snapshots = &snapshots.Desk{}
+			r := runLine(t, e, line)
+			if r.status != ExitOK || r.out == "" {
+				t.Errorf("%s: status %d: %s", line, r.status, r.stderr)
+			}
+			for _, l := range strings.Split(r.out, "\n") {
+				if w := textWidth(l); w > width {
+					t.Errorf("%s at %d: %d columns: %s", line, width, w, l)
+				}
+				if strings.ContainsRune(l, 0x1b) {
+					t.Errorf("%s: colours that nobody wants: %q", line, l)
+				}
+			}
+		}
+	}
+}
+
+// TestColumnsThatGo: where a terminal is narrow the least important columns go, not those that
+// were asked for.
+func TestColumnsThatGo(t *testing.T) {
+	for _, tt := range []struct {
+		line       string
+		width      int
+		stay, gone []string
+	}{
+		{"calls -o wide", 80, []string{"TIME", "SRC", "DST", "SUMMARY", "STATUS", "STREAM"}, []string{"NETWORK", "NODE"}},
+		{"calls -o wide", 160, []string{"PROTO", "LATENCY", "NETWORK", "NODE", "STREAM"}, nil},
+		{"flows -o wide", 80, []string{"SRC", "DST", "STREAM"}, []string{"DURATION"}},
+		{"stats --by src.pod,dst.pod,path,summary", 80, []string{"PATH", "CALLS", "ERROR %", "P99"}, []string{"PER SECOND"}},
+		{"nodes -o wide", 80, []string{"NODE", "STATE", "DROPPED", "STORE"}, []string{"KERNEL", "VERSION"}},
+	} {
+		e := newEnv(&sourcetest.Source{Kept: 20, Summary: "GET /" + strings.Repeat("a", 100)})
+		e.Terminal, e.Width = true, tt.width
+		head, _, _ := strings.Cut(runLine(t, e, tt.line).out, "\n")
+		for _, title := range tt.stay {
+			if !strings.Contains(head, title) {
+				t.Errorf("%s at %d lacks %s: %s", tt.line, tt.width, title, head)
+			}
+		}
+		for _, title := range tt.gone {
+			if strings.Contains(head, title) {
+				t.Errorf("%s at %d has %s: %s", tt.line, tt.width, title, head)
+			}
+		}
+	}
+}
+
+// TestColor: --color means the same to every command that has it.
+func TestColor(t *testing.T) {
+	for _, line := range []string{"calls", "flows", "stream 0000000001003", "map", "stats", "names", "nodes", "doctor"} {
+		for flag, want := range map[string]bool{"always": true, "never": false, "auto": true} {
+			e := newEnv(&sourcetest.Source{Kept: 20})
+			e.Color = true
+			if r := runLine(t, e, line+" --color "+flag); r.status != ExitOK || strings.ContainsRune(r.out, 0x1b) != want {
+				t.Errorf("%s --color %s: status %d: %q%s", line, flag, r.status, r.out, r.stderr)
+			}
+		}
+		e := newEnv(&sourcetest.Source{Kept: 20})
+		if r := runLine(t, e, line); strings.ContainsRune(r.out, 0x1b) {
+			t.Errorf("%s: colours without --color: %q", line, r.out)
+		}
+		if r := runLine(t, e, line+" --color blue"); r.status != ExitUsage || !strings.Contains(r.stderr, `--color "blue": want auto, always or never`) {
+			t.Errorf("%s --color blue: status %d: %s", line, r.status, r.stderr)
+		}
+		if r := runLine(t, e, line+" -o xml"); r.status != ExitUsage || !strings.Contains(r.stderr, `-o "xml": want `) {
+			t.Errorf("%s -o xml: status %d: %s", line, r.status, r.stderr)
+		}
+	}
+}
+
 func TestControlCharacters(t *testing.T) {
 	for _, command := range []string{"calls", "calls -o json", "calls -o compact", "calls -o dict", "calls -o wide"} {
 		r := runLine(t, newEnv(&sourcetest.Source{Kept: 1, Summary: "GET /\x1b[2J\u009b1m\u202e\x7f\r\n\xff"}), command)
@@ -257,6 +341,11 @@ func TestExitStatus(t *testing.T) {
 		{"bad file", "calls --pcap x", kept(), func(e *Env) { e.Source, e.Open = nil, open(os.ErrNotExist) }, 1, []string{"not exist"}},
 		{"tui without a terminal", "tui", kept(), func(e *Env) { e.TUI = func(context.Context, Screen) error { return nil } }, 2, []string{"ssh -t"}},
 		{"help of nothing", "help nothing", kept(), nil, 2, []string{"no command"}},
+		{"help of a typo", "help cals", kept(), nil, 2, []string{`no command "cals"`, "did you mean calls"}},
+		{"a view that there is not", "tui stats", kept(), func(e *Env) { e.Terminal, e.TUI = true, func(context.Context, Screen) error { return nil } }, 2,
+			[]string{`no view "stats"`, "calls, flows, "}},
+		{"a stream without an ID on the screen", "tui stream", kept(), func(e *Env) { e.Terminal, e.TUI = true, func(context.Context, Screen) error { return nil } }, 2,
+			[]string{"tui stream wants an ID"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := newEnv(tt.source)
@@ -426,6 +515,9 @@ func TestTUI(t *testing.T) {
 	for _, tt := range []struct{ line, view, filter string }{
 		{"tui", "", ""},
 		{"tui flows", "flows", ""},
+		{"tui map", "map", ""},
+		{"tui doctor", "doctor", ""},
+		{"tui 'stream == \"0000000001003\"'", "", `stream == "0000000001003"`},
 		{"tui calls http && error", "calls", "http && error"},
 		{"tui 'method == \"GET\"'", "", `method == "GET"`},
 	} {

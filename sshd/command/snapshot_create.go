@@ -27,7 +27,7 @@ time: the last 15 minutes. Its end is now at the latest. What it needs is kept u
 read; a node that does not answer is named, and the snapshot says that it is missing (exit
 status 3). Ctrl-C leaves nothing. -o json prints what the snapshot says of itself.`,
 		Example: `snapshot create checkout --since 10m
-snapshot create errors --since 14:03 --until 14:07 -n shop 'http && status_code >= 500'`,
+snapshot create errors --since 14:03 --until 14:07 -n shop 'http && error'`,
 	}
 	f := c.Flags()
 	f.SortFlags = false

@@ -165,6 +165,38 @@ func TestSlowAsker(t *testing.T) {
 	})
 }
 
+// crowded is a node that has no memory for one more question.
+type crowded struct{ sourcetest.Source }
+
+func (*crowded) Calls(context.Context, *query.Request, func(*dissect.Call) error) (*query.Report, error) {
+	return &query.Report{Nodes: []query.NodeReport{{Node: "node-a"}}}, query.ErrBusy
+}
+
+// A node that refuses a question for want of memory is named with that reason, and the answer of
+// the others comes.
+func TestBusy(t *testing.T) {
+	busy, end := overMemory(t, server.New(&crowded{}))
+	defer end()
+	other, endOther := overMemory(t, server.New(&sourcetest.Source{Kept: 20}))
+	defer endOther()
+	got, report, err := calls(t, of(Member{"node-a", busy}, Member{"node-b", other}), query.Request{})
+	if err != nil || len(got) != 20 {
+		t.Errorf("%d calls (%v)", len(got), err)
+	}
+	want := "node-a did not answer: " + query.ErrBusy.Error()
+	said := false
+	for i := range report.Nodes {
+		n := &report.Nodes[i]
+		said = said || n.Absence() == want
+		if n.Missing != "" && n.Absence() != want {
+			t.Errorf("%q, want %q", n.Absence(), want)
+		}
+	}
+	if !said {
+		t.Error("nobody is missing")
+	}
+}
+
 // What gRPC says about a connection is cut down to its cause.
 func TestPlain(t *testing.T) {
 	for in, want := range map[string]string{

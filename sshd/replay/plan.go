@@ -55,7 +55,7 @@ func (d *Desk) plan(ctx context.Context, source query.Source, o Order) (*Plan, e
 	}
 	rules, err := NewRules(o.Ignore)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--ignore %w", err)
 	}
 	if d.Begin != nil {
 		end, err := d.Begin()

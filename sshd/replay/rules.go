@@ -22,7 +22,7 @@ func NewRules(ignore []string) (*Rules, error) {
 	for _, f := range ignore {
 		path := split(f)
 		if len(path) == 0 {
-			return nil, fmt.Errorf("--ignore %q: want a field as differences show it, such as response.body.items[*].stock", f)
+			return nil, fmt.Errorf("%q: want a field as differences show it, such as response.body.items[*].stock", f)
 		}
 		r.ignore = append(r.ignore, path)
 	}

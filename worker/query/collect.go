@@ -142,7 +142,10 @@ func (d *dissection) calls(ctx context.Context, in input, each func(*dissect.Cal
 	var outs []chan slab
 	quit := make(chan struct{})
 	o := d.options
-	o.Select, o.CallsOnly = selector(d.filter, r), true
+	o.Select, o.CallsOnly, o.Follow = selector(d.filter, r), true, r.Follow
+	if r.Follow {
+		o.Workers = 1 // it is to keep up with a node, next to others
+	}
 	o.Handler = func(int) dissect.Handler {
 		out := make(chan slab, 2)
 		c := &collector{eval: d.filter, since: r.Since, until: end(r), last: r.Last, vantage: r.Vantage, access: &r.Access, out: out, quit: quit, most: d.newest / 2}

@@ -117,7 +117,7 @@ func (d *dissection) flows(ctx context.Context, in input, each func(*dissect.Flo
 func (d *dissection) collectFlows(ctx context.Context, in input, live func(*dissect.Flow)) ([]dissect.Flow, error) {
 	var workers []*flowCollector
 	o := d.options
-	o.Select = selector(d.filter, d.request)
+	o.Select, o.Follow = selector(d.filter, d.request), d.request.Follow
 	o.Handler = func(int) dissect.Handler {
 		c := &flowCollector{eval: d.filter, request: d.request, calls: d.filter.Calls(), matches: map[flow.ID]bool{}, live: live}
 		workers = append(workers, c)

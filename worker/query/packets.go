@@ -258,7 +258,7 @@ func (q *reading) followMatching(ctx context.Context, out PacketSink) (*Report, 
 	out, name := q.guarded(out)
 	u := &undecided{filter: q.filter, access: &r.Access, matched: map[flow.ID]bool{}}
 	o := q.dissection(r).options
-	o.Select = selector(q.filter, r)
+	o.Select, o.Follow = selector(q.filter, r), r.Follow
 	o.Handler = func(int) dissect.Handler { return u }
 	e := dissect.NewEngine(o)
 	defer e.Close()

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sshark/sshark/dissect"
 )
 
 // A question waits for its turn and for memory, and is told when there is none; who does not
@@ -82,4 +84,48 @@ func TestMemory(t *testing.T) {
 		t.Errorf("%d bytes of %d are not too many", memoryUsed(), memoryLimit())
 	}
 	keep[0] = 1
+}
+
+// The newest are held as long as they fit; more are refused, and none of them is told.
+func TestTooMuch(t *testing.T) {
+	f := openFile(t, capture(t, 500))
+	ask := func(last, room int) (told int, err error) {
+		p, r := f.pass(), Request{Last: last, Vantage: Both}
+		d, err := p.dissection(&r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.newest = room
+		_, err = d.calls(t.Context(), p.input(&r), func(*dissect.Call) error { told++; return nil })
+		return told, err
+	}
+	for _, c := range []struct {
+		last, room, told int
+		err              error
+	}{{1000, 0, 1000, nil}, {1000, 4 << 20, 1000, nil}, {1000, 100 << 10, 0, ErrTooMuch}, {10, 100 << 10, 10, nil}} {
+		if told, err := ask(c.last, c.room); told != c.told || !errors.Is(err, c.err) {
+			t.Errorf("the newest %d in %d bytes: %d told, %v; want %d, %v", c.last, c.room, told, err, c.told, c.err)
+		}
+	}
+}
+
+// What is held back for the order of calls is bounded in bytes too.
+func TestReorderBytes(t *testing.T) {
+	var told atomic.Int64
+	m := merger{each: func(*dissect.Call) error { told.Add(1); return nil }}
+	out := make(chan slab)
+	done := make(chan error, 1)
+	go func() { done <- m.run([]chan slab{out}) }()
+	const n, each = 64, 1 << 20
+	for i := range n { // all of one moment: no time has passed for any
+		out <- slab{found: []*found{{call: dissect.Call{Flow: &dissect.Flow{}, Time: 1}, kept: Kept{Fields: make([]byte, each)}}}, clock: int64(i)}
+	}
+	out <- slab{} // what was before it has been told by now, or is held
+	if most := int64(maxReorderBytes / each); told.Load() < n-most || told.Load() == n {
+		t.Errorf("%d of %d are told, want all but %d", told.Load(), n, most)
+	}
+	close(out)
+	if err := <-done; err != nil || told.Load() != n || m.bytes != 0 {
+		t.Errorf("%d of %d are told, %d bytes are left (%v)", told.Load(), n, m.bytes, err)
+	}
 }

@@ -27,13 +27,16 @@ import (
 )
 
 const (
-	batchCalls = 256
-	batchBytes = 64 << 10 // a hub with 1,000 workers holds a batch or two of each
+	batchCalls = 128
+	// A hub with 1,000 workers holds a batch or two of each. gRPC takes a buffer of 32 KiB for what
+	// fits into that, and one of 1 MiB for all that is larger.
+	batchBytes = 24 << 10
+	callBytes  = 64 // about, of one without its text
 	batchTime  = 100 * time.Millisecond
 	lifeTime   = time.Second // between signs of life
 	// maxFlows is about how many flows an answer speaks of before their indexes begin anew, so
 	// that a follower may stay for days.
-	maxFlows = 1 << 12
+	maxFlows = 1 << 10
 )
 
 // Server is the gRPC service over a source.
@@ -62,12 +65,23 @@ func toStatus(err error) error {
 		return status.Error(codes.PermissionDenied, err.Error())
 	case errors.Is(err, query.ErrNoSuchFlow):
 		return status.Error(codes.NotFound, err.Error())
+	case errors.Is(err, query.ErrBusy), errors.Is(err, query.ErrTooMuch):
+		return status.Error(codes.ResourceExhausted, err.Error())
 	case errors.Is(err, context.Canceled):
 		return status.Error(codes.Canceled, err.Error())
 	case errors.Is(err, context.DeadlineExceeded):
 		return status.Error(codes.DeadlineExceeded, err.Error())
 	}
 	return status.Error(codes.Internal, err.Error())
+}
+
+// ended is why an answer ends: for the query's reason, or as its report could not be sent. Joined,
+// the hub would be told the text of both, with gRPC's own words.
+func ended(sent, failed error) error {
+	if failed != nil {
+		return failed
+	}
+	return sent
 }
 
 // sender gathers a batch and sends it when it is large, or by the clock.
@@ -175,14 +189,14 @@ func (s *Server) Calls(m *api.Request, out grpc.ServerStreamingServer[api.CallsR
 			}
 			call := api.FromCall(c, n)
 			reply.Calls = append(reply.Calls, call)
-			size += len(call.Fields) + len(call.Summary) + len(call.GetRequestBody().GetData()) + len(call.GetResponseBody().GetData())
+			size += callBytes + len(call.Fields) + len(call.Summary) + len(call.GetRequestBody().GetData()) + len(call.GetResponseBody().GetData())
 			return len(reply.Calls) >= batchCalls || size >= batchBytes
 		})
 	})
 	if sendErr := send.close(); sendErr != nil {
 		return sendErr
 	}
-	return errors.Join(out.Send(&api.CallsReply{Report: api.FromReport(report)}), toStatus(err))
+	return ended(out.Send(&api.CallsReply{Report: api.FromReport(report)}), toStatus(err))
 }
 
 // Flows implements api.WorkerServer.
@@ -202,7 +216,7 @@ func (s *Server) Flows(m *api.Request, out grpc.ServerStreamingServer[api.FlowsR
 	if sendErr := send.close(); sendErr != nil {
 		return sendErr
 	}
-	return errors.Join(out.Send(&api.FlowsReply{Report: api.FromReport(report)}), toStatus(err))
+	return ended(out.Send(&api.FlowsReply{Report: api.FromReport(report)}), toStatus(err))
 }
 
 // packetSender turns packets into a pcapng stream.
@@ -255,7 +269,7 @@ func (s *Server) Packets(m *api.Request, out grpc.ServerStreamingServer[api.Pack
 	if sendErr := p.send.close(); sendErr != nil {
 		return sendErr
 	}
-	return errors.Join(out.Send(&api.PacketsReply{Report: api.FromReport(report)}), toStatus(err))
+	return ended(out.Send(&api.PacketsReply{Report: api.FromReport(report)}), toStatus(err))
 }
 
 // streamSender turns the bytes of a flow into messages.
@@ -295,7 +309,7 @@ func (s *Server) Stream(m *api.Request, out grpc.ServerStreamingServer[api.Strea
 	if sendErr := p.send.close(); sendErr != nil {
 		return sendErr
 	}
-	return errors.Join(out.Send(&api.StreamReply{Report: api.FromReport(report)}), toStatus(err))
+	return ended(out.Send(&api.StreamReply{Report: api.FromReport(report)}), toStatus(err))
 }
 
 // Nodes implements api.WorkerServer.
