@@ -482,3 +482,70 @@ func TestCallLeadsToItsStreamAndPackets(t *testing.T) {
 		op.see("calls › stream")
 	})
 }
+
+// TestWindowOnTheChartOfOtherViews: flows and the map have the chart of the calls, with its keys and
+// its mouse.
+func TestWindowOnTheChartOfOtherViews(t *testing.T) {
+	for _, name := range []string{"flows", "map"} {
+		t.Run(name, func(t *testing.T) {
+			sit(t, plain, 120, 40, nil, func(op *operator) {
+				command(op, name)
+				op.wait(1500 * time.Millisecond)
+				op.see("1 column = ", "last 15m", "00:00:0")
+				op.press("+")
+				op.wait(1500 * time.Millisecond)
+				op.see("last 5m")
+				op.press("[")
+				op.wait(1500 * time.Millisecond)
+				op.see(" – ")
+				op.press("0")
+				op.wait(1500 * time.Millisecond)
+				op.see("▸ live", "last 5m")
+
+				op.send(tea.MouseClickMsg{X: 100, Y: 2, Button: tea.MouseLeft})
+				op.send(tea.MouseMotionMsg{X: 110, Y: 2, Button: tea.MouseLeft})
+				op.checkScreen()
+				op.send(tea.MouseReleaseMsg{X: 110, Y: 2, Button: tea.MouseLeft})
+				op.wait(1500 * time.Millisecond)
+				op.see(" – ")
+				op.seeNot("▸ live", "There is no flow")
+				op.press("esc")
+				op.wait(1500 * time.Millisecond)
+				op.see("▸ live", "last 5m")
+				op.send(tea.MouseWheelMsg{X: 60, Y: 2, Button: tea.MouseWheelDown})
+				op.wait(1500 * time.Millisecond)
+				op.see("last 15m")
+				op.click(30, 6) // the bar is below the chart
+				op.resize(120, 41)
+				op.press("esc")
+				op.checkScreen()
+				op.click(100, 2)
+				if name == "map" {
+					op.see("drag over a part of the chart")
+				} else if l, _ := op.line("▌"); l == "" {
+					t.Errorf("a click on the chart selects nothing:\n%s", op.screen())
+				}
+			})
+		})
+	}
+}
+
+// TestOppositeOfAFilter: a key turns what is typed round, and back; ! is a part of what is typed.
+func TestOppositeOfAFilter(t *testing.T) {
+	sit(t, plain, 120, 40, nil, func(op *operator) {
+		op.press("/", "ctrl+o")
+		op.see(" / ")
+		op.seeNot("!(")
+		op.typed(`protocol == "dns"`)
+		op.press("ctrl+o")
+		op.see(`/ !(protocol == "dns")`)
+		op.press("ctrl+o")
+		op.see(`/ protocol == "dns"`)
+		op.press("ctrl+o", "enter")
+		op.wait(300 * time.Millisecond)
+		op.see(`/ !(protocol == "dns")`)
+		op.seeNot("redis.shop.svc")
+		op.press("/", "ctrl+u", "!")
+		op.see("/ !")
+	})
+}

@@ -261,4 +261,4 @@ func (op *operator) golden(name string, colors bool) {
 	}
 }
 
-var plain = tui.Options{Profile: colorprofile.ASCII}
+var plain = tui.Options{Profile: colorprofile.ASCII, Replays: &player{}}

@@ -18,7 +18,7 @@ import (
 // visit goes to a view as an operator does.
 func (op *operator) visit(name string) {
 	op.t.Helper()
-	if name == "stream" {
+	if name == "stream" || name == "replay" {
 		name += " 000a1b2c3d4e0"
 	}
 	command(op, name)

@@ -20,7 +20,7 @@ type kind struct {
 }
 
 // takesStream says whether a stream's ID, not a filter, follows its name.
-func (k kind) takesStream() bool { return k.names[0] == "stream" }
+func (k kind) takesStream() bool { return k.names[0] == "stream" || k.names[0] == "replay" }
 
 // kinds is the list of them, in the order in which they are offered.
 func kinds() []kind {
@@ -36,6 +36,9 @@ func kinds() []kind {
 		}},
 		{[]string{"packets", "packet", "p"}, "packets with their layers: of what is looked at, the newest", func(m *Model, to view.GoMsg) view.Screen {
 			return view.NewPackets(m.host, to.Of, to.Scope)
+		}},
+		{[]string{"replay"}, "a flow sent again, and what differs; its ID follows", func(m *Model, to view.GoMsg) view.Screen {
+			return view.NewReplay(m.host, m.o.Replays, to.Of, to.Scope)
 		}},
 		{[]string{"map", "m"}, "the service map: who speaks with whom; a filter may follow", func(m *Model, to view.GoMsg) view.Screen {
 			return view.NewServiceMap(m.host, to.Scope)

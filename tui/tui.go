@@ -43,6 +43,14 @@ type (
 	SavedFilter    = view.SavedFilter
 	ColumnReader   = view.ColumnReader
 
+	Replayer       = view.Replayer
+	ReplayOrder    = view.ReplayOrder
+	ReplayPlan     = view.ReplayPlan
+	ReplayLine     = view.ReplayLine
+	ReplayGrade    = view.ReplayGrade
+	ReplayProgress = view.ReplayProgress
+	ReplayResult   = view.ReplayResult
+
 	Examiner = view.Examiner
 	Finding  = view.Finding
 	Severity = view.Severity
@@ -58,6 +66,7 @@ type Options struct {
 	Filters   FilterKeeper   // nil: filters are saved until the session ends
 	Console   bool           // scp gets packets from it
 	Doctor    Examiner       // nil: there is nothing to examine
+	Replays   Replayer       // nil: flows are not sent again here
 	// Context ends every question; nil: they end when the operator quits.
 	Context  context.Context
 	Now      func() time.Time // nil: time.Now

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -208,6 +209,8 @@ const (
 	detailsMark  = "── "
 	helpMark     = "closes it"
 	filterMark   = "enter apply"
+	commandMark  = " : "
+	edgesMark    = "CALLS/S"
 )
 
 // key is what is typed, and how one sees what it did.
@@ -247,14 +250,51 @@ var round = []key{
 	{"?", appears(helpMark)}, {"\x1b", vanishes(helpMark)},
 }
 
+// beat is what operators do at one view: the keys that lead there, and those that they type then,
+// again and again.
+type beat struct {
+	view  string
+	enter []key
+	round []key
+}
+
+// anywhere is what every view answers to: a filter that is left, the help.
+var anywhere = []key{{"/", appears(filterMark)}, {"d", appears(" d")}, {"\x1b", vanishes(filterMark)}, {"?", appears(helpMark)}, {"\x1b", vanishes(helpMark)}}
+
+// beats are the views that are walked through. That of the calls is the first.
+var beats = []beat{
+	{"", nil, round},
+	{"map", []key{{":", appears(commandMark)}, {"map\r", appears("› map")}},
+		slices.Concat([]key{{"\t", boxes}, {"\t", boxes}, {"d", vanishes(edgesMark)}, {"d", appears(edgesMark)}}, anywhere)},
+	{"flows", []key{{":", appears(commandMark)}, {"flows\r", appears("› flows")}},
+		slices.Concat([]key{{"k", moves}, {"k", moves}, {"j", moves}, {"k", moves}}, anywhere)},
+	{"stream", []key{{":", appears(commandMark)}, {"flows\r", appears("› flows")}, {"k", moves}, {"F", appears("› stream")}},
+		slices.Concat([]key{{"y", appears("hex · ")}, {"y", appears("JSON · ")}, {"y", appears("text · ")}, {"f", appears("▸ live")}, {"f", vanishes("▸ live")}}, anywhere)},
+	{"map, flows, stream", nil, []key{
+		{":", appears(commandMark)}, {"map\r", appears("› map")}, {"\t", boxes},
+		{":", appears(commandMark)}, {"flows\r", appears("› flows")}, {"k", moves}, {"F", appears("› stream")}, {"y", appears("hex · ")},
+		{"\x1b", vanishes("› stream")}, {"\x1b", vanishes("› flows")},
+	}},
+}
+
+// boxes: what is selected of the map is another thing, or something is.
+func boxes(before *terminal) func(*terminal) bool {
+	was := before.String()
+	return func(t *terminal) bool { return t.String() != was }
+}
+
 // work presses keys until ctx ends.
-func (o *operator) work(ctx context.Context, r *rand.Rand) (took, echoes []time.Duration, missed int, err error) {
+func (o *operator) work(ctx context.Context, b *beat, r *rand.Rand) (took, echoes []time.Duration, missed int, err error) {
 	pause := func() bool { return wait(ctx, leastPause+rand.N(mostPause-leastPause)) == nil }
-	for i := 0; ; i++ {
+	for i := -len(b.enter); ; i++ {
 		if !pause() {
 			return took, echoes, missed, nil
 		}
-		d, err := o.press(ctx, round[i%len(round)])
+		var next key
+		if next = b.round[max(0, i)%len(b.round)]; i < 0 {
+			next = b.enter[len(b.enter)+i]
+		}
+		d, err := o.press(ctx, next)
 		switch {
 		case ctx.Err() != nil:
 			return took, echoes, missed, nil

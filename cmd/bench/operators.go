@@ -51,8 +51,8 @@ func operators(ctx context.Context, s *settings) (err error) {
 	fmt.Printf("a key each %v to %v by each operator for %v, %dx%d, the demo's traffic live\n", leastPause, mostPause, s.watched, screenWidth, screenHeight)
 	t := newTable(column{"keys", "%.0f"}, column{"p50 ms", "%.1f"}, column{"p95 ms", "%.1f"}, column{"p99 ms", "%.1f"}, column{"echo p95 ms", "%.1f"},
 		column{"KB/s each", "%.1f"}, column{"KB/s worst", "%.1f"}, column{"CPU %", "%.0f"}, column{"RSS MB", "%.0f"}, column{"not seen", "%.0f"})
-	stage := func(row string, n, bad int) error {
-		figures, err := watch(ctx, s, rec, d, n, bad)
+	stage := func(row string, b *beat, n, bad int) error {
+		figures, err := watch(ctx, s, rec, d, b, n, bad)
 		if err != nil {
 			return fmt.Errorf("%s: %w", row, err)
 		}
@@ -69,12 +69,20 @@ func operators(ctx context.Context, s *settings) (err error) {
 	middle := len(s.operators) / 2
 	beside := fmt.Sprintf("%s, 3 that never read, 3 at 1 KB/s", rows[middle])
 	for i, n := range s.operators { // once each: there are thousands of keys in it
-		if err := stage(rows[i], n, 0); err != nil {
+		if err := stage(rows[i], &beats[0], n, 0); err != nil {
 			return err
 		}
 	}
-	if err := stage(beside, s.operators[middle], 3); err != nil {
+	if err := stage(beside, &beats[0], s.operators[middle], 3); err != nil {
 		return err
+	}
+	for i := range beats[1:] {
+		b := &beats[1+i]
+		for j := range min(2, len(rows)) {
+			if err := stage(rows[j]+" at "+b.view, b, s.operators[j], 0); err != nil {
+				return err
+			}
+		}
 	}
 	t.ratio(beside, rows[middle], "p95 ms")
 	if !s.quick {
@@ -90,7 +98,7 @@ func operators(ctx context.Context, s *settings) (err error) {
 
 // watch has n operators work, beside so many that never read and as many with a thin line, and
 // returns the figures of a row.
-func watch(ctx context.Context, s *settings, rec *recorder, d *dialer, n, bad int) (figures []float64, err error) {
+func watch(ctx context.Context, s *settings, rec *recorder, d *dialer, b *beat, n, bad int) (figures []float64, err error) {
 	all := make([]*operator, 0, n+2*bad)
 	defer func() {
 		for _, o := range all {
@@ -139,7 +147,7 @@ func watch(ctx context.Context, s *settings, rec *recorder, d *dialer, n, bad in
 	var g errgroup.Group
 	for i, o := range working {
 		g.Go(func() error {
-			t, e, m, err := o.work(during, rand.New(rand.NewPCG(7, uint64(i))))
+			t, e, m, err := o.work(during, b, rand.New(rand.NewPCG(7, uint64(i))))
 			mu.Lock()
 			defer mu.Unlock()
 			took, echoes, missed = append(took, t...), append(echoes, e...), missed+m

@@ -57,7 +57,7 @@ func tap(ctx context.Context, d *dialect, paths, keyLogs []string, filter string
 		}
 	}
 	model := tui.New(tui.Options{
-		Backend: screen.New(source, d.language), Context: ctx, Location: time.Local,
+		Backend: screen.New(source, d.language), Replays: screen.NewReplays(replayHere(d)), Context: ctx, Location: time.Local,
 		Host: source.Name(), Filter: filter, Window: &tui.Window{},
 		Profile: colorprofile.Detect(os.Stdout, os.Environ()),
 	})

@@ -55,6 +55,18 @@ func udp(src, dst uint16, payload []byte) []byte {
 const c4, s4 = "10.0.0.1", "10.0.0.2"
 const c6, s6 = "fd00::1", "fd00::2"
 
+// session puts the header of a PPPoE session before an IPv4 packet, with the length that it has.
+func session(inner []byte) []byte {
+	return cat([]byte{0x11, 0}, u16(1, uint16(2+len(inner)), 0x21), inner)
+}
+
+// sized is an IPv4 packet that says that it is so long.
+func sized(packet []byte, total uint16) []byte {
+	b := slices.Clone(packet)
+	binary.BigEndian.PutUint16(b[2:], total)
+	return b
+}
+
 var get = tcp(4000, 80, "GET /")
 
 // parseCase is a packet, and what Parse reads: "SRC > DST PROTO PAYLOAD", or "none".
@@ -109,6 +121,10 @@ func parseCases() []parseCase {
 		{"MPLS", 1, eth(etMPLS, cat([]byte{0, 1, 0, 9, 0, 2, 1, 9}, inner4)), web4},
 		{"MPLS pseudowire", 1, eth(etMPLS, cat([]byte{0, 2, 1, 9, 0, 0, 0, 0}, eth(etIPv4, inner4))), web4},
 		{"PPPoE", 1, eth(etPPPoE, cat([]byte{0x11, 0}, u16(1, 99, 0x21), inner4)), web4},
+		{"PPPoE, padded", 1, cat(eth(etPPPoE, session(sized(inner4, 0))), make([]byte, 6)), web4},
+		{"PPPoE, padded, IP counts it", 1, cat(eth(etPPPoE, session(sized(inner4, uint16(len(inner4)+6)))), make([]byte, 6)), web4},
+		{"PPPoE, cut", 1, eth(etPPPoE, session(inner4))[:14+8+20+20+3], "10.0.0.1:4000 > 10.0.0.2:80 tcp GET cut 2"},
+		{"PPPoE that says less than its header", 1, eth(etPPPoE, cat([]byte{0x11, 0}, u16(1, 0, 0x21), inner4)), "none"},
 		{"IP in IP", 1, outer(protoIPIP, inner4), web4},
 		{"6in4", 1, outer(protoIPv6, inner6), web6},
 		{"GRE", 1, outer(protoGRE, cat(u16(0, etIPv4), inner4)), web4},

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/sshark/sshark/pcap"
 )
@@ -11,6 +12,7 @@ import (
 // IP header that can be read.
 func Layers(dst []Header, link pcap.LinkType, b []byte) []Header {
 	off, et, ok := linkLayer(link, b)
+	most := math.MaxInt
 	for layer := 0; layer < maxLayers && ok; layer++ {
 		var h Header
 		switch et {
@@ -19,10 +21,14 @@ func Layers(dst []Header, link pcap.LinkType, b []byte) []Header {
 		case etIPv6:
 			ok = h.ipv6(b, off)
 		default:
+			if et == etPPPoE {
+				b, most = pppoe(b, off)
+			}
 			off, et, ok = between(b, off, et)
 			continue
 		}
 		if ok {
+			h.WireEnd = min(h.WireEnd, most)
 			off, et, ok = h.tunnel(b)
 			h.transport(b)
 			dst = append(dst, h)

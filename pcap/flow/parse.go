@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/sshark/sshark/pcap"
 )
@@ -55,20 +56,25 @@ func (h *Header) Parse(link pcap.LinkType, b []byte) bool {
 	if !ok {
 		return false
 	}
-	found := false
+	found, most := false, math.MaxInt
 	for layer := 0; layer < maxLayers && ok; layer++ {
 		switch et {
 		case etIPv4:
 			if ok = h.ipv4(b, off); ok {
 				found = true
+				h.WireEnd = min(h.WireEnd, most)
 				off, et, ok = h.tunnel(b)
 			}
 		case etIPv6:
 			if ok = h.ipv6(b, off); ok {
 				found = true
+				h.WireEnd = min(h.WireEnd, most)
 				off, et, ok = h.tunnel(b)
 			}
 		default:
+			if et == etPPPoE {
+				b, most = pppoe(b, off)
+			}
 			off, et, ok = between(b, off, et)
 		}
 	}
@@ -77,6 +83,16 @@ func (h *Header) Parse(link pcap.LinkType, b []byte) bool {
 		h.transport(b)
 	}
 	return found
+}
+
+// pppoe leaves the padding behind a PPPoE packet out, and says where the packet ends on the wire
+// (RFC 2516, section 4). The IP packet in it may say that it is longer, or not how long it is.
+func pppoe(b []byte, off int) ([]byte, int) {
+	if len(b) < off+8 {
+		return b, math.MaxInt
+	}
+	most := max(off+8, off+6+int(binary.BigEndian.Uint16(b[off+4:])))
+	return b[:min(len(b), most)], most
 }
 
 // between takes a header off that stands before an IP header.

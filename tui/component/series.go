@@ -27,6 +27,18 @@ func NewWideningSeries(step time.Duration) *Series {
 	return s
 }
 
+// Empty is a series of the same bins without events.
+func (s *Series) Empty() *Series { return &Series{Step: s.Step, widen: s.widen} }
+
+// Merge adds the events of another series.
+func (s *Series) Merge(o *Series) {
+	for i, c := range o.bins {
+		if c.All > 0 {
+			s.Add((o.first+int64(i))*o.Step, c)
+		}
+	}
+}
+
 // fit widens bins until an event at a moment has one.
 func (s *Series) fit(at int64) {
 	for s.widen && len(s.bins) > 0 {

@@ -6,7 +6,7 @@ import "charm.land/bubbles/v2/key"
 type Flows struct {
 	Open, Details, Stream, Calls, Maximise key.Binding
 	Apply, Exclude, Copy, Sort             key.Binding
-	Follow, Again, Times                   key.Binding
+	Follow, Again, Times, Replay           key.Binding
 }
 
 // NewFlows is the key map of the list of flows.
@@ -24,6 +24,7 @@ func NewFlows() Flows {
 		Follow:   bind("f", "follow", "f"),
 		Again:    bind("R", "read again", "R"),
 		Times:    bind("t", "form of the times", "t"),
+		Replay:   bind("r", "send it again …", "r"),
 	}
 }
 
@@ -34,5 +35,5 @@ func (k Flows) Short() []key.Binding {
 
 // Section is the map as help.
 func (k Flows) Section() Section {
-	return Section{"Flows", []key.Binding{k.Open, k.Details, k.Stream, k.Calls, k.Maximise, k.Apply, k.Exclude, k.Copy, k.Sort, k.Follow, k.Again, k.Times}}
+	return Section{"Flows", []key.Binding{k.Open, k.Details, k.Stream, k.Calls, k.Replay, k.Maximise, k.Apply, k.Exclude, k.Copy, k.Sort, k.Follow, k.Again, k.Times}}
 }

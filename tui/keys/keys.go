@@ -103,7 +103,7 @@ func (k Scope) Section() Section {
 type Calls struct {
 	Open, Pause, Follow, Next, Maximise   key.Binding
 	Apply, Exclude, Mark, MarkAll, Unmark key.Binding
-	Copy, Export, Stream, Packets         key.Binding
+	Copy, Export, Stream, Packets, Replay key.Binding
 	Sort, Order, Columns, Namespace       key.Binding
 }
 
@@ -124,6 +124,7 @@ func NewCalls() Calls {
 		Export:    bind("ctrl-s", "save as snapshot", "ctrl+s"),
 		Stream:    bind("F", "its stream", "F"),
 		Packets:   bind("K", "its packets", "K"),
+		Replay:    bind("r", "send it again …", "r"),
 		Sort:      bind("shift-letter", "sort by column", "T", "S", "D", "P", "U", "A", "L"),
 		Order:     bind("o", "sort by this column", "o"),
 		Columns:   bind("C", "choose columns", "C"),
@@ -139,7 +140,7 @@ func (k Calls) Short() []key.Binding {
 // Section is the map as help.
 func (k Calls) Section() Section {
 	return Section{"Calls", []key.Binding{
-		k.Open, k.Next, k.Maximise, k.Stream, k.Packets, k.Apply, k.Exclude, k.Namespace,
+		k.Open, k.Next, k.Maximise, k.Stream, k.Packets, k.Replay, k.Apply, k.Exclude, k.Namespace,
 		k.Pause, k.Follow, k.Sort, k.Order, k.Columns, k.Mark, k.MarkAll, k.Unmark, k.Copy, k.Export,
 	}}
 }
@@ -168,7 +169,8 @@ func (k Snapshots) Section() Section {
 // Detail are the keys of the detail pane, beside Move.
 type Detail struct {
 	NextCall, PrevCall, Raw, Apply, Exclude, Copy, Maximise, Next key.Binding
-	Column, Find, Again, Before, Fold, FoldAll, Stream, Packets   key.Binding
+	Column, Find, Again, Before, Fold, FoldAll                    key.Binding
+	Stream, Packets, Replay                                       key.Binding
 }
 
 // NewDetail is the key map of the detail pane.
@@ -188,6 +190,7 @@ func NewDetail() Detail {
 		FoldAll:  bind("z", "fold all", "z"),
 		Stream:   bind("F", "its stream", "F"),
 		Packets:  bind("K", "its packets", "K"),
+		Replay:   bind("r", "send it again …", "r"),
 		Maximise: bind(`\`, "maximise", `\`),
 		Next:     bind("tab", "other pane", "tab", "shift+tab"),
 	}
@@ -201,12 +204,12 @@ func (k Detail) Short() []key.Binding {
 // Section is the map as help.
 func (k Detail) Section() Section {
 	return Section{"Details", []key.Binding{k.NextCall, k.PrevCall, k.Raw, k.Find, k.Again, k.Before, k.Fold, k.FoldAll,
-		k.Apply, k.Exclude, k.Column, k.Copy, k.Stream, k.Packets, k.Maximise, k.Next}}
+		k.Apply, k.Exclude, k.Column, k.Copy, k.Stream, k.Packets, k.Replay, k.Maximise, k.Next}}
 }
 
 // Prompt are the keys while something is typed.
 type Prompt struct {
-	Accept, Cancel, Complete, Up, Down, Clear key.Binding
+	Accept, Cancel, Complete, Up, Down, Clear, Invert key.Binding
 }
 
 // NewPrompt is the key map of the filter bar and the other prompts.
@@ -218,6 +221,7 @@ func NewPrompt() Prompt {
 		Up:       bind("↑", "choose, typed before", "up", "ctrl+p"),
 		Down:     bind("↓", "choose", "down", "ctrl+n"),
 		Clear:    bind("ctrl-u", "clear", "ctrl+u"),
+		Invert:   bind("ctrl-o", "opposite: !( … )", "ctrl+o"),
 	}
 }
 
@@ -228,7 +232,7 @@ func (k Prompt) Short() []key.Binding {
 
 // Section is the map as help.
 func (k Prompt) Section() Section {
-	return Section{"While typing", []key.Binding{k.Accept, k.Complete, k.Up, k.Down, k.Clear, k.Cancel}}
+	return Section{"While typing", []key.Binding{k.Accept, k.Complete, k.Up, k.Down, k.Clear, k.Invert, k.Cancel}}
 }
 
 // Pointer is what the mouse does; it has no keys, only help.

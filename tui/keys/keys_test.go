@@ -17,6 +17,7 @@ func TestNoKeyMeansTwoThings(t *testing.T) {
 		"flows":   {NewGlobal().Section(), NewScope().Section(), NewFlows().Section(), move.Section()},
 		"packets": {NewGlobal().Section(), NewScope().Section(), NewPackets().Section(), move.Section()},
 		"stream":  {NewGlobal().Section(), NewStream().Section(), move.Section()},
+		"replay":  {NewGlobal().Section(), NewReplay().Section(), move.Section()},
 		"map":     {NewGlobal().Section(), NewScope().Section(), NewServiceMap().Section(), move.Section()},
 		"nodes":   {NewGlobal().Section(), NewNodes().Section(), move.Section()},
 		"columns": {NewColumns().Section()},
@@ -40,7 +41,7 @@ func TestNoKeyMeansTwoThings(t *testing.T) {
 }
 
 func TestEveryBindingHasHelp(t *testing.T) {
-	for _, s := range []Section{NewGlobal().Section(), NewMove().Section(), NewScope().Section(), NewCalls().Section(), NewDetail().Section(), NewPrompt().Section(), NewFlows().Section(), NewPackets().Section(), NewStream().Section(), NewNodes().Section(), NewColumns().Section(), NewMenu().Section(), Pointer()} {
+	for _, s := range []Section{NewGlobal().Section(), NewMove().Section(), NewScope().Section(), NewCalls().Section(), NewDetail().Section(), NewPrompt().Section(), NewFlows().Section(), NewPackets().Section(), NewStream().Section(), NewReplay().Section(), NewNodes().Section(), NewColumns().Section(), NewMenu().Section(), Pointer()} {
 		if s.Title == "" {
 			t.Error("a section has no title")
 		}
@@ -69,7 +70,7 @@ func TestSectionsAreComplete(t *testing.T) {
 			}
 		}
 	}
-	for _, m := range []interface{ Section() Section }{c, d, s, NewMove(), NewGlobal(), NewSnapshots(), NewServiceMap(), NewPrompt(), NewFlows(), NewPackets(), NewStream(), NewNodes(), NewColumns(), NewMenu()} {
+	for _, m := range []interface{ Section() Section }{c, d, s, NewMove(), NewGlobal(), NewSnapshots(), NewServiceMap(), NewPrompt(), NewFlows(), NewPackets(), NewStream(), NewReplay(), NewNodes(), NewColumns(), NewMenu()} {
 		if got, want := len(m.Section().Bindings), reflect.TypeOf(m).NumField(); got != want {
 			t.Errorf("help of %T shows %d bindings, the key map has %d", m, got, want)
 		}

@@ -5,7 +5,7 @@ import "charm.land/bubbles/v2/key"
 // Stream are the keys of the bytes of a flow, beside Move.
 type Stream struct {
 	Form, Side, Search, Next, Previous key.Binding
-	Packet, Calls                      key.Binding
+	Packet, Calls, Replay              key.Binding
 	Copy, CopySide, Save               key.Binding
 	Follow, Again, Later, Earlier      key.Binding
 }
@@ -20,6 +20,7 @@ func NewStream() Stream {
 		Previous: bind("N", "match before", "N"),
 		Packet:   bind("enter", "packet of these bytes", "enter", "K"),
 		Calls:    bind("C", "call of these bytes", "C"),
+		Replay:   bind("r", "send it again …", "r"),
 		Copy:     bind("c", "copy what was said here", "c"),
 		CopySide: bind("Y", "copy all of the side", "Y"),
 		Save:     bind("ctrl-s", "how to save it", "ctrl+s"),
@@ -37,6 +38,6 @@ func (k Stream) Short() []key.Binding {
 
 // Section is the map as help.
 func (k Stream) Section() Section {
-	return Section{"Stream", []key.Binding{k.Form, k.Side, k.Search, k.Next, k.Previous, k.Packet, k.Calls,
+	return Section{"Stream", []key.Binding{k.Form, k.Side, k.Search, k.Next, k.Previous, k.Packet, k.Calls, k.Replay,
 		k.Copy, k.CopySide, k.Save, k.Follow, k.Again, k.Later, k.Earlier}}
 }

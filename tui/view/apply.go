@@ -1,64 +1,32 @@
 package view
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
-)
 
-// quote writes a CEL string literal. What does not print is written by number, so that a
-// filter made of a cell is as safe to show as the cell.
-func quote(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteByte(byte(r))
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r == utf8.RuneError && n == 1: // CEL strings hold runes, not bytes
-			b.WriteString(`\ufffd`)
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r < 0x10000:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-		s = s[n:]
-	}
-	b.WriteByte('"')
-	return b.String()
-}
+	"github.com/sshark/sshark/dissect"
+)
 
 // endpointFilter selects one end by the best that is known of it.
 func endpointFilter(side string, p *peer) string {
 	id := p.id
 	switch {
 	case id == nil || id.Name() == "":
-		return side + ".ip == " + quote(p.addr.Addr().Unmap().String())
+		return side + ".ip == " + dissect.Quote(p.addr.Addr().Unmap().String())
 	case id.Namespace != "":
-		return side + ".name == " + quote(id.Name()) + " && " + side + ".namespace == " + quote(id.Namespace)
+		return side + ".name == " + dissect.Quote(id.Name()) + " && " + side + ".namespace == " + dissect.Quote(id.Namespace)
 	}
-	return side + ".name == " + quote(id.Name())
+	return side + ".name == " + dissect.Quote(id.Name())
 }
 
 // timeFilter selects what began at a time or later.
 func timeFilter(ns int64) string {
-	return "timestamp >= timestamp(" + quote(time.Unix(0, ns).UTC().Format(time.RFC3339Nano)) + ")"
+	return "timestamp >= timestamp(" + dissect.Quote(time.Unix(0, ns).UTC().Format(time.RFC3339Nano)) + ")"
 }
 
-func protocolFilter(name string) string { return "protocol == " + quote(name) }
+func protocolFilter(name string) string { return "protocol == " + dissect.Quote(name) }
 
 // cellFilter is the filter that selects calls like r in a column; why says why there is none.
 func cellFilter(r *row, col int) (filter, why string) {
@@ -83,9 +51,9 @@ func cellFilter(r *row, col int) (filter, why string) {
 			for len(s) > 0 && !utf8.ValidString(s) {
 				s = s[:len(s)-1]
 			}
-			return "summary.startsWith(" + quote(s) + ")", ""
+			return "summary.startsWith(" + dissect.Quote(s) + ")", ""
 		}
-		return "summary == " + quote(s), ""
+		return "summary == " + dissect.Quote(s), ""
 	case colStatus:
 		if n, err := strconv.Atoi(string(r.status)); err == nil && r.proto != nil {
 			for _, f := range r.proto.Fields {
@@ -110,7 +78,7 @@ func cellFilter(r *row, col int) (filter, why string) {
 				break
 			}
 		}
-		return "latency >= duration(" + quote(d.String()) + ")", ""
+		return "latency >= duration(" + dissect.Quote(d.String()) + ")", ""
 	}
 	return "", "there is nothing to filter by here"
 }
@@ -135,6 +103,43 @@ func both(a, b string) string {
 
 // negated is the opposite of a filter.
 func negated(f string) string { return "!(" + f + ")" }
+
+// inverse is the opposite of a filter; the opposite of an opposite is the filter.
+func inverse(f string) string {
+	f = strings.TrimSpace(f)
+	if f == "" {
+		return ""
+	}
+	if inner, ok := strings.CutPrefix(f, "!("); ok && inner != "" && closes(inner) == len(inner)-1 {
+		return inner[:len(inner)-1]
+	}
+	return negated(f)
+}
+
+// closes is the place of the bracket that closes one before the text, -1: none does. Brackets in
+// quotes do not count.
+func closes(s string) int {
+	depth, quote := 1, byte(0)
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case quote != 0 && c == '\\':
+			i++
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '"', c == '\'':
+			quote = c
+		case c == '(':
+			depth++
+		case c == ')':
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return -1
+}
 
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(s, "\n")

@@ -114,6 +114,9 @@ func (b *bar) back() (changed bool) {
 // press handles a key; mine is false if the bar has no use for it.
 func (b *bar) press(k tea.KeyPressMsg) (cmd tea.Cmd, changed, mine bool) {
 	switch {
+	case b.typing == typingFilter && key.Matches(k, b.prompt.Keys.Invert):
+		b.prompt.Input.Set(inverse(b.prompt.Input.Value()))
+		cmd, changed = b.pressFilter(component.Changed)
 	case b.typing == typingFilter:
 		cmd, changed = b.pressFilter(b.prompt.Press(k))
 	case b.typing == typingWindow:

@@ -57,6 +57,8 @@ func (m *Calls) pressList(k tea.KeyPressMsg) tea.Cmd {
 		return m.visit("stream")
 	case key.Matches(k, m.Keys.Packets):
 		return m.visit("packets")
+	case key.Matches(k, m.Keys.Replay):
+		return m.visit("replay")
 	case key.Matches(k, m.Keys.Columns):
 		m.modal = newChooser(m)
 		return nil
@@ -118,6 +120,8 @@ func (m *Calls) pressDetail(k tea.KeyPressMsg) tea.Cmd {
 		return m.visit("stream")
 	case key.Matches(k, m.Detail.Keys.Packets):
 		return m.visit("packets")
+	case key.Matches(k, m.Detail.Keys.Replay):
+		return m.visit("replay")
 	case key.Matches(k, m.Detail.Keys.Apply):
 		return m.applyField(false)
 	case key.Matches(k, m.Detail.Keys.Exclude):

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/tui/component"
 	"github.com/sshark/sshark/tui/style"
 )
@@ -72,7 +73,7 @@ func (m *Calls) firstMarked() int64 {
 // visit goes to a view of the selected call's flow.
 func (m *Calls) visit(view string) tea.Cmd {
 	if m.selected == nil {
-		return refuse("there is no call whose %s could be shown", view)
+		return refuse("there is no call to go to the %s of", view)
 	}
 	return Go(GoMsg{View: view, Of: m.selected.ref(), Scope: m.Scope()})
 }
@@ -101,7 +102,7 @@ func (m *Calls) Export(name string) tea.Cmd {
 	since, until := marked[0].time, marked[0].time
 	for _, r := range marked {
 		since, until = min(since, r.time), max(until, r.time+max(0, r.latency))
-		if s := quote(r.flow.stream); !slices.Contains(streams, s) {
+		if s := dissect.Quote(r.flow.stream); !slices.Contains(streams, s) {
 			streams = append(streams, s)
 		}
 	}
@@ -160,7 +161,7 @@ func (m *Calls) openNamespaces() tea.Cmd {
 		choices = append(choices, component.Choice{Key: key, Text: style.Clean(n), Help: style.Text(count(seen[n], "call"))})
 	}
 	m.modal = &menu{Menu: component.NewMenu(m.host.Styles, "one namespace, at either end", choices), chosen: func(i int) tea.Cmd {
-		n := quote(names[i])
+		n := dissect.Quote(names[i])
 		return m.renew(m.bar.apply("(src.namespace == "+n+" || dst.namespace == "+n+")", false))
 	}}
 	return nil

@@ -28,11 +28,8 @@ func (m *Calls) layout() layout {
 		return l
 	}
 	y := 0
-	chart := 4
-	if h >= 34 {
-		chart = 6
-	}
-	if m.maximise || h < 14 || m.detailed && h < 30 {
+	chart := chartHeight(h)
+	if m.maximise || m.detailed && h < 30 {
 		chart = 0
 	}
 	l.chart = rect{0, 0, w, chart}

@@ -191,13 +191,8 @@ func (m *Calls) Status() (text style.Text, warn bool) {
 
 // Losses implements Screen.
 func (m *Calls) Losses() style.Text {
-	lost := losses(m.host, m.history, m.live)
 	m.aim()
-	if lacks := style.Clean(m.time.lacks()); lost == "" || lacks == "" {
-		return lost + lacks
-	} else {
-		return lost + "; " + lacks
-	}
+	return join(losses(m.host, m.history, m.live), style.Clean(m.time.lacks()))
 }
 
 // count is a number of things: 1 call, 2,000 calls.

@@ -143,9 +143,9 @@ func valueFilter(field string, v any) (filter, why string) {
 	switch v := v.(type) {
 	case string:
 		if len(v) >= maxValue {
-			return field + ".startsWith(" + quote(strings.ToValidUTF8(v, "")) + ")", ""
+			return field + ".startsWith(" + dissect.Quote(strings.ToValidUTF8(v, "")) + ")", ""
 		}
-		return field + " == " + quote(v), ""
+		return field + " == " + dissect.Quote(v), ""
 	case int64:
 		return field + " == " + strconv.FormatInt(v, 10), ""
 	case bool:

@@ -186,7 +186,7 @@ func (b *builder) ends(d *Detail, r *row) {
 	case d.Vantage != "":
 		text += ", " + d.Vantage + "'s side"
 	}
-	b.pair("stream", text, "stream == "+quote(d.Stream), b.st.Text)
+	b.pair("stream", text, "stream == "+dissect.Quote(d.Stream), b.st.Text)
 }
 
 // field is one filter field and its value.
@@ -235,7 +235,7 @@ func appendField(out []field, name string, v any) []field {
 		slices.Sort(keys)
 		for _, k := range keys {
 			value, lit := literal(v[k])
-			path := name + "[" + quote(k) + "]"
+			path := name + "[" + dissect.Quote(k) + "]"
 			out = append(out, field{name: path, label: k, value: value, filter: path + " == " + lit, group: name})
 		}
 	case []any:
@@ -258,7 +258,7 @@ func appendField(out []field, name string, v any) []field {
 func literal(v any) (shown, cel string) {
 	switch v := v.(type) {
 	case string:
-		return v, quote(v)
+		return v, dissect.Quote(v)
 	case json.Number:
 		return v.String(), v.String()
 	case bool:
@@ -268,7 +268,7 @@ func literal(v any) (shown, cel string) {
 	if err != nil {
 		return "", `""`
 	}
-	return string(text), quote(string(text))
+	return string(text), dissect.Quote(string(text))
 }
 
 // split sorts fields into those of the request, of the response, and others.

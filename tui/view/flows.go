@@ -34,6 +34,7 @@ type Flows struct {
 	nodes   NodesMsg
 	begun   time.Time
 
+	time          *timeline // of the beginnings of the flows
 	table         component.Table
 	selected      *flowRow
 	newest        bool // the cursor stays on the newest
@@ -48,6 +49,7 @@ type Flows struct {
 func NewFlows(h *Host, scope Scope) *Flows {
 	m := &Flows{Keys: keys.NewFlows(), Move: keys.NewMove(), host: h, bar: newBar(h, scope, "all flows"), newest: true}
 	m.ctx, m.close = context.WithCancel(h.Context)
+	m.time = newTimeline(m.bar)
 	m.table = component.Table{Styles: h.Styles, Focused: true, Sorted: -1, Picked: flowClient, Columns: []component.Column{
 		flowTime:     {Title: "TIME", Min: 8, Max: 12, Weight: 2, Sort: 0},
 		flowClient:   {Title: "SOURCE", Min: 11, Max: 40, Weight: 6, Sort: 0},
@@ -76,6 +78,7 @@ func (m *Flows) reset() {
 		}
 	}
 	m.begun = m.host.Clock.Now()
+	m.time.reset()
 	since, until := m.bar.bounds()
 	q := Query{Since: since, Until: until, Filter: m.bar.query(), Last: MaxRows}
 	m.kept, m.coming = m.gather(q), nil
@@ -171,6 +174,7 @@ func (m *Flows) take(b gathered[*flowRow]) tea.Cmd {
 		}
 		m.byID[r.flow.ID] = r
 		m.rows = append(m.rows, r)
+		m.time.series.Add(r.flow.First, flowCount(&r.flow))
 	}
 	if over := len(m.rows) - MaxRows; over > 0 {
 		slices.SortStableFunc(m.rows, func(a, b *flowRow) int { return cmp.Compare(a.flow.First, b.flow.First) })
@@ -241,6 +245,8 @@ func (m *Flows) Close() { m.close() }
 // Back implements Screen: the reading, the maximised pane, the details, a window, the filter.
 func (m *Flows) Back() (tea.Cmd, bool) {
 	switch {
+	case m.time.back():
+		return nil, true
 	case m.history == nil:
 		m.kept.cancel()
 		m.history = stopped()
@@ -259,7 +265,10 @@ func (m *Flows) Back() (tea.Cmd, bool) {
 }
 
 // Losses implements Screen.
-func (m *Flows) Losses() style.Text { return losses(m.host, m.history, m.live) }
+func (m *Flows) Losses() style.Text {
+	m.aim()
+	return join(losses(m.host, m.history, m.live), style.Clean(m.time.lacks()))
+}
 
 // Status implements Screen.
 func (m *Flows) Status() (text style.Text, warn bool) {

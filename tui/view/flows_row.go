@@ -26,6 +26,15 @@ func newFlowRow(f *dissect.Flow) *flowRow {
 	return r
 }
 
+// flowCount is the beginning of a flow on the chart. A reset is an error there.
+func flowCount(f *dissect.Flow) component.Count {
+	n := component.Count{All: 1}
+	if f.State == dissect.Reset {
+		n.Errors = 1
+	}
+	return n
+}
+
 // state says how far a flow has come, also how it ended.
 func (r *flowRow) state() style.Text {
 	tcp := r.flow.Transport == flow.TCP
@@ -120,7 +129,7 @@ func flowFilter(r *flowRow, col int) (filter, why string) {
 		if r.flow.State == dissect.Reset {
 			return "", "a reset flow is a closed one for filters: A sorts by state"
 		}
-		return "flow_state == " + quote(r.flow.State.String()), ""
+		return "flow_state == " + dissect.Quote(r.flow.State.String()), ""
 	}
 	return "", "no field of the filter holds this column: shift-letter sorts by it"
 }

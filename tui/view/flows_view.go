@@ -11,6 +11,7 @@ import (
 )
 
 func (m *Flows) press(k tea.KeyPressMsg) tea.Cmd {
+	m.aim()
 	if cmd, changed, mine := m.bar.press(k); mine {
 		return m.renew(cmd, changed)
 	}
@@ -23,11 +24,13 @@ func (m *Flows) press(k tea.KeyPressMsg) tea.Cmd {
 		return m.goTo("packets")
 	case key.Matches(k, m.Keys.Stream):
 		return m.goTo("stream")
+	case key.Matches(k, m.Keys.Replay):
+		return m.goTo("replay")
 	case key.Matches(k, m.Keys.Calls):
 		if m.selected == nil {
 			return refuse("there is no flow to show the calls of")
 		}
-		return Go(GoMsg{View: "calls", Of: m.selected.ref(), Scope: Scope{Filter: "stream == " + quote(m.selected.flow.ID.String()),
+		return Go(GoMsg{View: "calls", Of: m.selected.ref(), Scope: Scope{Filter: "stream == " + dissect.Quote(m.selected.flow.ID.String()),
 			Window: Window{Since: m.selected.flow.First, Until: m.selected.flow.Last + 1}}})
 	case key.Matches(k, m.Keys.Details):
 		return m.toggleDetails()
@@ -155,29 +158,55 @@ func (m *Flows) sortBy(col int) tea.Cmd {
 	return tea.Batch(m.look(), flash("sorted by %s", flowColumns[col]))
 }
 
-// sizes are the heights of the list and of the pane below it.
-func (m *Flows) sizes() (list, pane int) {
+// sizes are the heights of the chart, of the list below it and the bar, and of the pane below that.
+func (m *Flows) sizes() (chart, list, pane int) {
 	h := m.height - 1 // the bar
-	switch {
-	case !m.detailed:
-		return h, 0
-	case m.maximise:
-		return 0, h
+	if m.maximise {
+		return 0, 0, h
 	}
-	pane = min(flowPaneHeight, h*3/5)
-	return h - pane, pane
+	if chart = chartHeight(m.height); m.detailed && m.height < 30 {
+		chart = 0
+	}
+	h -= chart
+	if m.detailed {
+		pane = min(flowPaneHeight, h*3/5)
+	}
+	return chart, h - pane, pane
+}
+
+// aim tells the chart what is known by now.
+func (m *Flows) aim() {
+	m.time.report, m.time.cut, m.time.picked = nil, false, 0
+	if m.history != nil {
+		m.time.report, m.time.cut = &m.history.report, m.history.report.Matched > MaxRows
+	}
+	if m.selected != nil && !m.newest {
+		m.time.picked = m.selected.flow.First
+	}
 }
 
 func (m *Flows) arrange() {
-	list, pane := m.sizes()
+	chart, list, pane := m.sizes()
+	m.time.chart.SetSize(m.width, chart)
 	m.table.SetSize(m.width, list)
 	m.table.To(m.table.Cursor, len(m.rows))
 	m.detail.width, m.detail.height = m.width, pane
 }
 
 func (m *Flows) mouse(msg tea.MouseMsg) tea.Cmd {
-	list, _ := m.sizes()
+	chart, list, _ := m.sizes()
+	m.aim()
+	if changed, moment, mine := m.time.mouse(msg, rect{0, 0, m.width, chart}); mine {
+		if moment != 0 {
+			return m.jump(moment)
+		}
+		return m.renew(nil, changed)
+	}
 	e := msg.Mouse()
+	e.Y -= chart
+	if _, click := msg.(tea.MouseClickMsg); click && e.Y == 0 && !m.Typing() {
+		return m.bar.open(m.bar.scope.Filter)
+	}
 	if e.Y < 2 || e.Y > list {
 		return nil
 	}
@@ -202,15 +231,35 @@ func (m *Flows) mouse(msg tea.MouseMsg) tea.Cmd {
 	return nil
 }
 
+// jump selects the flow that began nearest to a moment.
+func (m *Flows) jump(at int64) tea.Cmd {
+	best := -1
+	for i, r := range m.rows {
+		if best < 0 || abs(r.flow.First-at) < abs(m.rows[best].flow.First-at) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return refuse("there is no flow to go to")
+	}
+	m.table.To(best, len(m.rows))
+	return m.moved()
+}
+
 // View implements Screen.
 func (m *Flows) View() ([]string, *Cursor) {
-	list, pane := m.sizes()
-	bar, cursor := m.bar.view(m.width, 0, m.tally())
-	lines := append(make([]string, 0, m.height), bar)
+	chart, list, pane := m.sizes()
+	lines := make([]string, 0, m.height)
+	if chart > 0 {
+		m.aim()
+		lines = append(lines, m.time.view()...)
+	}
+	bar, cursor := m.bar.view(m.width, chart, m.tally())
+	lines = append(lines, bar)
 	switch {
 	case len(m.rows) == 0:
 		why := m.why()
-		lines = append(lines, why.view(m.host.Styles, m.width, max(0, m.height-1))...)
+		lines = append(lines, why.view(m.host.Styles, m.width, max(0, m.height-1-chart))...)
 	case list > 0:
 		lines = append(lines, m.list()...)
 		fallthrough
@@ -223,7 +272,7 @@ func (m *Flows) View() ([]string, *Cursor) {
 		lines = append(lines, style.Blank(m.width))
 	}
 	lines = lines[:m.height]
-	m.bar.over(lines, m.width, 0)
+	m.bar.over(lines, m.width, chart)
 	return lines, cursor
 }
 

@@ -37,3 +37,11 @@ func losses(h *Host, history, live *answer) style.Text {
 	}
 	return style.Clean(strings.Join(parts, "; "))
 }
+
+// join is two sentences behind each other; either may be "".
+func join(a, b style.Text) style.Text {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
+}

@@ -5,6 +5,7 @@ import (
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
+	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/tui/component"
 	"github.com/sshark/sshark/tui/keys"
 	"github.com/sshark/sshark/tui/style"
@@ -138,7 +139,7 @@ func (m *Nodes) calls(not bool) tea.Cmd {
 	if len(m.msg.Nodes) == 0 {
 		return refuse("there is no node whose calls could be shown")
 	}
-	f := "node_name == " + quote(m.msg.Nodes[m.table.Cursor].Name)
+	f := "node_name == " + dissect.Quote(m.msg.Nodes[m.table.Cursor].Name)
 	if not {
 		f = negated(f)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/pcap/flow"
 	"github.com/sshark/sshark/tui/component"
 	"github.com/sshark/sshark/tui/style"
 )
@@ -91,6 +92,7 @@ type copier struct {
 	flow    *dissect.Flow
 	info    *flowInfo
 	called  map[*dissect.Identity]peer // whose names are shared
+	flows   map[flow.ID]*flowInfo      // as rows share them
 	scratch []byte
 	read    ColumnReader // nil: no field is a column
 	fields  int
@@ -98,7 +100,7 @@ type copier struct {
 
 func (c *copier) row(call *dissect.Call) *row {
 	if c.info == nil || c.flow != call.Flow {
-		c.flow, c.info = call.Flow, c.newFlowInfo(call.Flow)
+		c.flow, c.info = call.Flow, c.flowInfo(call.Flow)
 	}
 	r := &row{time: call.Time, id: call.ID(), flow: c.info, proto: call.Protocol, seq: call.Seq,
 		err: call.Error, reverse: call.Reverse, cut: call.Incomplete, latency: -1}
@@ -128,12 +130,33 @@ func (c *copier) row(call *dissect.Call) *row {
 	return r
 }
 
+// maxShared bounds what a copier remembers to be shared by rows.
+const maxShared = 1 << 10
+
+// flowInfo is what the rows of a flow share, which come between those of others.
+func (c *copier) flowInfo(f *dissect.Flow) *flowInfo {
+	if known := c.flows[f.ID]; known != nil && known.tells(f) {
+		return known
+	}
+	if len(c.flows) >= maxShared || c.flows == nil {
+		c.flows = map[flow.ID]*flowInfo{}
+	}
+	info := c.newFlowInfo(f)
+	c.flows[f.ID] = info
+	return info
+}
+
+// tells says whether a flow is still what it was: names may be learnt later, and it may be seen
+// at its other end too.
+func (i *flowInfo) tells(f *dissect.Flow) bool {
+	client, server := &i.peers[0], &i.peers[1]
+	return i.node == f.Node && i.both == (f.Vantage == dissect.SideBoth) &&
+		client.addr == f.Client.Addr && client.id == f.Client.Identity && server.addr == f.Server.Addr && server.id == f.Server.Identity
+}
+
 func (c *copier) newFlowInfo(f *dissect.Flow) *flowInfo {
 	return &flowInfo{stream: f.ID.String(), node: f.Node, both: f.Vantage == dissect.SideBoth, peers: [2]peer{c.peer(&f.Client), c.peer(&f.Server)}}
 }
-
-// maxCalled bounds the identities whose names a copier remembers.
-const maxCalled = 1 << 10
 
 // peer is newPeer, whose names are shared by the flows of one identity.
 func (c *copier) peer(e *dissect.Endpoint) peer {
@@ -144,7 +167,7 @@ func (c *copier) peer(e *dissect.Endpoint) peer {
 	p, known := c.called[id]
 	if !known {
 		p = newPeer(e)
-		if len(c.called) >= maxCalled || c.called == nil {
+		if len(c.called) >= maxShared || c.called == nil {
 			c.called = map[*dissect.Identity]peer{}
 		}
 		c.called[id] = p

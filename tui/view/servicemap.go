@@ -23,6 +23,7 @@ type ServiceMap struct {
 	Move keys.Move
 
 	width, height int
+	time          *timeline // of the calls, else of the beginnings of the flows
 
 	feed  *mapFeed
 	base  *servicemap.Map // nil: nothing was told yet
@@ -104,6 +105,7 @@ func NewServiceMap(h *Host, scope Scope) *ServiceMap {
 	m := &ServiceMap{host: h, bar: newBar(h, scope, "all that is spoken"), Keys: keys.NewServiceMap(), Move: keys.NewMove(), calls: true,
 		open: map[string]bool{}, hidden: map[servicemap.ID]bool{}, find: component.NewPrompt("search", "a part of a name", h.Styles)}
 	m.find.Direct = true
+	m.time = newTimeline(m.bar)
 	m.reset()
 	return m
 }
@@ -123,6 +125,7 @@ func (m *ServiceMap) SetSize(w, h int) {
 	if !m.sized {
 		m.detail = h >= 30
 	}
+	m.time.chart.SetSize(w, m.above())
 	m.choose()
 }
 
@@ -143,7 +146,8 @@ func (m *ServiceMap) renew(cmd tea.Cmd, changed bool) tea.Cmd {
 
 func (m *ServiceMap) reset() {
 	m.Close()
-	m.feed = newMapFeed(m.host, m.Scope(), m.by, m.calls)
+	m.time.reset()
+	m.feed = newMapFeed(m.host, m.Scope(), m.by, m.calls, m.time.series)
 	m.base, m.state, m.paused = nil, mapAnswers{}, false
 	m.rates, m.rated, m.whole = map[[2]servicemap.ID]*rate{}, time.Time{}, false
 	m.choose()
@@ -188,6 +192,9 @@ func (m *ServiceMap) take(msg mapMsg) tea.Cmd {
 	}
 	read := m.reading()
 	m.state = msg.mapAnswers
+	if msg.seen != nil {
+		m.time.series.Merge(msg.seen)
+	}
 	if msg.m != nil {
 		m.base = msg.m
 	}
@@ -269,6 +276,7 @@ func (m *ServiceMap) span(at time.Time) float64 {
 // Back implements Screen.
 func (m *ServiceMap) Back() (tea.Cmd, bool) {
 	switch {
+	case m.time.back():
 	case m.picked.edge:
 		m.picked.edge = false
 	case m.depth > 0:
@@ -322,12 +330,10 @@ func (m *ServiceMap) Losses() style.Text {
 	if c := m.state.calls; c != nil && (kept == nil || c.err != nil || len(c.report.Missing) > len(kept.report.Missing)) {
 		kept = c
 	}
-	lost := losses(m.host, kept, m.state.live)
+	m.aim()
+	lost := join(losses(m.host, kept, m.state.live), style.Clean(m.time.lacks()))
 	if m.base != nil && (m.base.Left.Flows > 0 || m.base.Left.Calls > 0) {
-		if lost != "" {
-			lost += "; "
-		}
-		lost += style.Text("the map is full: " + count(int(m.base.Left.Flows), "flow") + " and " + count(int(m.base.Left.Calls), "call") + " are not in it, ask for less")
+		lost = join(lost, style.Text("the map is full: "+count(int(m.base.Left.Flows), "flow")+" and "+count(int(m.base.Left.Calls), "call")+" are not in it, ask for less"))
 	}
 	return lost
 }

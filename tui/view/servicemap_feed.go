@@ -8,6 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/servicemap"
+	"github.com/sshark/sshark/tui/component"
 )
 
 // How often a map is told anew, how long at least between two readings of a live window and how
@@ -39,6 +40,7 @@ type mapFeed struct {
 	flows mapPart
 	told  mapPart // calls
 	dirty bool
+	seen  *component.Series // calls, else flows, that were not told yet
 	state mapAnswers
 	last  *servicemap.Map
 	wake  chan struct{}
@@ -72,12 +74,13 @@ type mapAnswers struct{ flows, calls, live *answer }
 type mapMsg struct {
 	feed *mapFeed
 	m    *servicemap.Map
+	seen *component.Series // what came since the last one; nil: nothing
 	at   time.Time
 	mapAnswers
 }
 
-func newMapFeed(h *Host, scope Scope, by servicemap.By, calls bool) *mapFeed {
-	f := &mapFeed{backend: h.Backend, now: h.Clock.Now, window: scope.Window, by: by, filter: scope.Filter, calls: calls,
+func newMapFeed(h *Host, scope Scope, by servicemap.By, calls bool, seen *component.Series) *mapFeed {
+	f := &mapFeed{backend: h.Backend, now: h.Clock.Now, window: scope.Window, by: by, filter: scope.Filter, calls: calls, seen: seen.Empty(),
 		flows: mapPart{now: servicemap.NewBuilder(by)}, told: mapPart{now: servicemap.NewBuilder(by)}, out: make(chan mapMsg), wake: make(chan struct{}, 1)}
 	f.ctx, f.cancel = context.WithCancel(h.Context)
 	return f
@@ -169,7 +172,11 @@ func (f *mapFeed) readFlows(at time.Time, into *servicemap.Builder) *answer {
 	a := &answer{}
 	defer guard(&a.err)
 	a.report, a.err = f.backend.Flows(f.ctx, f.query(at), func(fl *dissect.Flow) error {
-		f.set(func() { into.Flow(fl) })
+		f.set(func() {
+			if into.Flow(fl); into == f.flows.now {
+				f.sawFlow(fl)
+			}
+		})
 		return f.ctx.Err()
 	})
 	return a
@@ -179,10 +186,30 @@ func (f *mapFeed) readCalls(at time.Time, into *servicemap.Builder) *answer {
 	a := &answer{}
 	defer guard(&a.err)
 	a.report, a.err = f.backend.Calls(f.ctx, f.query(at), func(c *dissect.Call) error {
-		f.set(func() { into.Call(c) })
+		f.set(func() {
+			if into.Call(c); into == f.told.now { // else it is read again
+				f.sawCall(c)
+			}
+		})
 		return f.ctx.Err()
 	})
 	return a
+}
+
+// sawCall counts a call for the chart, sawFlow the beginning of a flow where no calls are asked for.
+// The feed is locked.
+func (f *mapFeed) sawCall(c *dissect.Call) {
+	n := component.Count{All: 1}
+	if c.Error {
+		n.Errors = 1
+	}
+	f.seen.Add(c.Time, n)
+}
+
+func (f *mapFeed) sawFlow(fl *dissect.Flow) {
+	if !f.calls {
+		f.seen.Add(fl.First, flowCount(fl))
+	}
 }
 
 // follow counts what comes in: calls, or where those are not asked for the connections that have
@@ -197,14 +224,20 @@ func (f *mapFeed) follow(at time.Time) {
 	q := Query{Since: at.UnixNano(), Filter: f.filter, Follow: true}
 	if f.calls {
 		a.report, a.err = f.backend.Calls(f.ctx, q, func(c *dissect.Call) error {
-			f.set(func() { f.told.add(c.Time, func(b *servicemap.Builder) { b.Call(c) }) })
+			f.set(func() {
+				f.told.add(c.Time, func(b *servicemap.Builder) { b.Call(c) })
+				f.sawCall(c)
+			})
 			return f.ctx.Err()
 		})
 		return
 	}
 	a.report, a.err = f.backend.Flows(f.ctx, q, func(fl *dissect.Flow) error {
 		if fl.Opening != 0 { // its beginning was seen
-			f.set(func() { f.flows.add(fl.First, func(b *servicemap.Builder) { b.Flow(fl) }) })
+			f.set(func() {
+				f.flows.add(fl.First, func(b *servicemap.Builder) { b.Flow(fl) })
+				f.sawFlow(fl)
+			})
 		}
 		return f.ctx.Err()
 	})
@@ -252,6 +285,7 @@ func (f *mapFeed) snapshot(at time.Time) mapMsg {
 		return msg
 	}
 	f.dirty = false
+	msg.seen, f.seen = f.seen, f.seen.Empty()
 	all := servicemap.NewBuilder(f.by)
 	all.Merge(f.flows.now)
 	all.Merge(f.told.now)

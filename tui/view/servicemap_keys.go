@@ -17,6 +17,7 @@ func (m *ServiceMap) press(k tea.KeyPressMsg) tea.Cmd {
 	if m.finding {
 		return m.pressFind(m.find.Press(k))
 	}
+	m.aim()
 	if cmd, changed, mine := m.bar.press(k); mine {
 		return m.renew(cmd, changed)
 	}

@@ -11,6 +11,14 @@ import (
 // drills down, the wheel scrolls, and what is dragged moves.
 func (m *ServiceMap) mouse(msg tea.MouseMsg) tea.Cmd {
 	at := msg.Mouse()
+	m.aim()
+	if changed, moment, mine := m.time.mouse(msg, rect{0, 0, m.width, m.above()}); mine {
+		if moment != 0 {
+			return refuse("the map is of the whole window: drag over a part of the chart for less")
+		}
+		return m.renew(nil, changed)
+	}
+	at.Y -= m.above()
 	_, h := m.area()
 	inside := at.Y >= 1 && at.Y <= h
 	switch msg := msg.(type) {

@@ -15,7 +15,25 @@ import (
 const matrixCell = 12
 
 // area is the room for the map: between the bar and what is said of the selection.
-func (m *ServiceMap) area() (w, h int) { return m.width, max(1, m.height-1-m.below()) }
+func (m *ServiceMap) area() (w, h int) { return m.width, max(1, m.height-1-m.above()-m.below()) }
+
+// above is the room for the chart above the bar: the map itself has more need of room.
+func (m *ServiceMap) above() int {
+	if m.height < 30 {
+		return 0
+	}
+	return chartHeight(14)
+}
+
+// aim tells the chart what is known by now.
+func (m *ServiceMap) aim() {
+	m.time.report = nil
+	if a := m.state.calls; m.calls && a != nil {
+		m.time.report = &a.report
+	} else if a := m.state.flows; !m.calls && a != nil {
+		m.time.report = &a.report
+	}
+}
 
 // below is the room for what is said of the selection.
 func (m *ServiceMap) below() int {
@@ -29,11 +47,16 @@ func (m *ServiceMap) below() int {
 func (m *ServiceMap) View() (lines []string, cursor *Cursor) {
 	w, h := m.area()
 	lines = make([]string, 0, m.height)
-	line, cursor := m.bar.view(w, 0, m.tally())
+	y := m.above()
+	if y > 0 {
+		m.aim()
+		lines = append(lines, m.time.view()...)
+	}
+	line, cursor := m.bar.view(w, y, m.tally())
 	if m.finding {
 		var x int
 		line, x = m.find.View(w)
-		cursor = &Cursor{min(x, w-1), 0}
+		cursor = &Cursor{min(x, w-1), y}
 	}
 	lines = append(lines, line)
 	s := &m.shape
@@ -53,7 +76,7 @@ func (m *ServiceMap) View() (lines []string, cursor *Cursor) {
 		lines = append(lines, style.Blank(w))
 	}
 	lines = lines[:m.height]
-	m.bar.over(lines, w, 0)
+	m.bar.over(lines, w, y)
 	return lines, cursor
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
+	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/tui/component"
 	"github.com/sshark/sshark/tui/style"
 )
@@ -38,6 +39,8 @@ func (m *Stream) press(k tea.KeyPressMsg) tea.Cmd {
 		return m.openPacket()
 	case key.Matches(k, m.Keys.Calls):
 		return m.openCalls()
+	case key.Matches(k, m.Keys.Replay):
+		return Go(GoMsg{View: "replay", Of: m.of, Scope: m.from})
 	case key.Matches(k, m.Keys.Copy):
 		return m.copyTurn()
 	case key.Matches(k, m.Keys.CopySide):
@@ -115,7 +118,7 @@ func (m *Stream) openCalls() tea.Cmd {
 
 func goCalls(of Ref, at int64) tea.Cmd {
 	return Go(GoMsg{View: "calls", Of: Ref{Stream: of.Stream, Node: of.Node, Time: at},
-		Scope: Scope{Window: Window{Until: at + 1}, Filter: "stream == " + quote(of.Stream)}})
+		Scope: Scope{Window: Window{Until: at + 1}, Filter: "stream == " + dissect.Quote(of.Stream)}})
 }
 
 func (m *Stream) copyTurn() tea.Cmd {

@@ -57,6 +57,17 @@ func (t *timeline) reset() (step time.Duration) {
 	return step
 }
 
+// chartHeight is the room for a chart on a screen of a height.
+func chartHeight(h int) int {
+	switch {
+	case h >= 34:
+		return 6
+	case h >= 14:
+		return 4
+	}
+	return 0
+}
+
 // add counts what came.
 func (t *timeline) add(counts []moment) {
 	for _, c := range counts {

@@ -60,17 +60,6 @@ func TestParseWindow(t *testing.T) {
 	}
 }
 
-func TestQuote(t *testing.T) {
-	for in, want := range map[string]string{
-		"GET /": `"GET /"`, `say "hi" \o/`: `"say \"hi\" \\o/"`, "a\nb\x00": `"a\nb\u0000"`, "\u202eevil": `"\u202eevil"`,
-		"größe": `"größe"`, "\xff": `"\ufffd"`, "\U000e0041": `"\U000e0041"`,
-	} {
-		if got := quote(in); got != want {
-			t.Errorf("quote(%q) = %s, want %s", in, got, want)
-		}
-	}
-}
-
 func testRow(i int) *row {
 	f := &flowInfo{stream: "0000000000001", node: "node-a", peers: [2]peer{
 		{addr: netip.MustParseAddrPort("10.0.0.1:40000")},
@@ -190,4 +179,15 @@ func FuzzParseWindow(f *testing.F) {
 		}
 		_ = w.Text(time.UTC)
 	})
+}
+
+func TestInverse(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", " http ": "!(http)", "!(http)": "http", "!(a) && (b)": "!(!(a) && (b))", `!(path == "(" && x)`: `path == "(" && x`,
+		`!(path == "\")")`: `path == "\")"`, "!(": "!(!()", "!http": "!(!http)",
+	} {
+		if got := inverse(in); got != want {
+			t.Errorf("inverse of %q is %q, want %q", in, got, want)
+		}
+	}
 }
