@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
@@ -95,7 +96,7 @@ func TestEveryViewShowsHostileTextSafely(t *testing.T) {
 				op.press(k)
 				op.wait(200 * time.Millisecond)
 				op.checkScreen()
-				if strings.ContainsAny(op.copied, "\x1b\x07\u202e\x9b") {
+				if strings.ContainsAny(op.copied, "\x1b\x07\u202e\u009b") || !utf8.ValidString(op.copied) {
 					t.Errorf("copied %q", op.copied)
 				}
 				if title := op.model.View().WindowTitle; strings.ContainsAny(title, "\x1b\u202e") {

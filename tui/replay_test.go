@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/colorprofile"
 
@@ -239,7 +240,7 @@ func TestReplayShowsHostileTextSafely(t *testing.T) {
 		for _, k := range []string{"j", "c", "y", "y", "j", "c", "Y", "G", "i", "esc", "tab"} {
 			op.press(k)
 			op.checkScreen()
-			if strings.ContainsAny(op.copied, "\x1b\u202e\x9b") {
+			if strings.ContainsAny(op.copied, "\x1b\u202e\u009b") || !utf8.ValidString(op.copied) {
 				t.Errorf("copied %q", op.copied)
 			}
 		}

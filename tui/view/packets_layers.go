@@ -22,7 +22,7 @@ type layerTree struct {
 	cursor int
 	offset int
 
-	width, height int
+	height int
 }
 
 // treeLine is a layer, or a field of one.
