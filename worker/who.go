@@ -120,6 +120,24 @@ func (n *Who) At(a netip.AddrPort) *dissect.Identity {
 	return o.At(a.Port())
 }
 
+// Was takes the hub's word of who had an address since a time, in ns, and has it no longer.
+func (n *Who) Was(a netip.Addr, o identity.Owner, from int64) {
+	n.hear()
+	a = a.Unmap()
+	known := n.w.names.Owner(a, from)
+	n.w.names.Learn(a, from, o)
+	was := n.w.names.Owner(a, from)
+	if was.Equal(known) {
+		return
+	}
+	n.w.store.SetName(pcap.Name{Addr: a, Names: identity.WithSince(identity.Encode(was), from)})
+	name, ok := n.w.namer(a) // and who has it now
+	if !ok {
+		name = pcap.Name{Addr: a}
+	}
+	n.w.store.SetName(name)
+}
+
 // NeverPorts replaces the ports at this node's addresses that lead to the console.
 func (n *Who) NeverPorts(list []uint16) {
 	n.hear()

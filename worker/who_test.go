@@ -107,6 +107,17 @@ func TestOwner(t *testing.T) {
 	n.is(t, "nobody's", "10.1.0.1:80", time.Now().UnixNano(), "web.example.com")
 	n.is(t, "the past", "10.1.0.1:80", now-hour, "db")
 
+	// Who had it for a moment in between keeps that, and who has it now has it.
+	n.Owner(addr, web, now-hour/2)
+	n.Was(addr, db, now-hour/4)
+	n.Owner(addr, web, now-hour/8)
+	n.is(t, "before the moment", "10.1.0.1:80", now-hour/3, "web")
+	n.is(t, "in the moment", "10.1.0.1:80", now-hour/5, "db")
+	n.is(t, "after the moment", "10.1.0.1:80", now-hour/9, "web")
+	if got := n.kept("10.1.0.1"); got != "shop/web" {
+		t.Errorf("kept as %q", got)
+	}
+
 	// An address outside keeps what DNS said.
 	n.w.names.Named(netip.MustParseAddr("198.51.100.1"), "example.com")
 	n.Owner(netip.MustParseAddr("198.51.100.1"), identity.Owner{}, 0)

@@ -165,6 +165,11 @@ func until(ctx context.Context, r io.Reader, match func(line string) bool) (stri
 	case line := <-found:
 		return line, nil
 	case <-ended:
+		select {
+		case line := <-found: // it was among its last words
+			return line, nil
+		default:
+		}
 		return "", fmt.Errorf("it ended before it was ready: %s", seen)
 	case <-ctx.Done():
 		return "", fmt.Errorf("it did not get ready: %w", ctx.Err())

@@ -186,8 +186,8 @@ func (c *Cluster) Namespaces() []string {
 	return slices.Sorted(maps.Keys(c.namespaces))
 }
 
-// Who is who had an address at a time, in ns, and at its port; since when that has been so; and
-// whether anybody is known. Of the ports it says only that one, if it is somebody's own. While
+// Who is who had an address at a time, in ns, and at its port; since when that has been so, also
+// that it is nobody's; and whether anybody is known. Of the ports it says only that one, if it is somebody's own. While
 // Synced is false, who is not known may be somebody.
 func (c *Cluster) Who(a netip.AddrPort, at int64) (o identity.Owner, from int64, known bool) {
 	addr := a.Addr().Unmap().WithZone("")
@@ -200,10 +200,7 @@ func (c *Cluster) Who(a netip.AddrPort, at int64) (o identity.Owner, from int64,
 			o.Ports = map[uint16]*dissect.Identity{port: id}
 		}
 	}
-	if o.Identity == nil && o.Ports == nil {
-		return o, 0, false
-	}
-	return o, from, true
+	return o, from, o.Identity != nil || o.Ports != nil
 }
 
 // Turned are the addresses whose owners changed since a number that it gave before, and the

@@ -37,10 +37,11 @@ type pod struct {
 	kind        string
 	labels      map[string]string
 	annotations map[string]string
-	start       int64 // ns
-	finished    int64 // ns, 0 as long as it has not ended
-	seen        int64 // when it was last seen without an address, 0: never
-	ran         int64 // when its first container started, ns, 0: nobody says
+	start       int64        // ns
+	finished    int64        // ns, 0 as long as it has not ended
+	seen        int64        // when it was last seen without an address, 0: never
+	ran         int64        // when its first container started, ns, 0: nobody says
+	had         []netip.Addr // where it was, if it has ended
 	condition   condition
 
 	told identity.Pod // as followers were told last
@@ -81,6 +82,7 @@ func podOf(o *corev1.Pod) *pod {
 	p.annotations = annotationsOf(o.Annotations)
 	if o.Status.Phase == corev1.PodSucceeded || o.Status.Phase == corev1.PodFailed {
 		p.finished = max(p.start, finishOf(o), 1)
+		p.had = podAddrs(&o.Status)
 	} else {
 		p.addrs = podAddrs(&o.Status)
 	}
@@ -240,6 +242,9 @@ func (c *Cluster) putPod(o *corev1.Pod) {
 		}
 		*p = *fresh
 	}
+	if p.finished != 0 {
+		c.missed(p)
+	}
 	switch {
 	case p.finished != 0 && p.finished <= p.start:
 		c.history.end(p.holder, now)
@@ -249,6 +254,31 @@ func (c *Cluster) putPod(o *corev1.Pod) {
 		p.seen = now
 	}
 	c.stale[p] = struct{}{}
+}
+
+// missed gives a pod that has ended the addresses that it had, if nobody saw it have any: one
+// that lives for a second may be told of when it is over.
+func (c *Cluster) missed(p *pod) {
+	if p.ended != 0 || p.hostNetwork || p.holdsAddr() {
+		return
+	}
+	for _, a := range p.had {
+		c.history.claim(p.holder, p.at(a))
+	}
+}
+
+// holdsAddr says whether it has, or had, an address.
+func (p *pod) holdsAddr() bool {
+	return slices.ContainsFunc(p.claims, func(c *claim) bool { return c.addr.IsValid() && c.port == 0 })
+}
+
+// at is an address that a pod has had since it began.
+func (p *pod) at(a netip.Addr) want {
+	w := want{place: place{addr: a}, from: p.start, sure: max(p.start, p.seen)}
+	if p.ran != 0 { // what a busy API server told late does not make it later
+		w.sure = min(w.sure, max(p.start, p.ran))
+	}
+	return w
 }
 
 // dropPod forgets a pod that was deleted; mu is held.
@@ -303,12 +333,9 @@ func (c *Cluster) renew(p *pod, now int64) {
 func (c *Cluster) podPlaces(p *pod, now int64) []want {
 	var places []want
 	if !p.hostNetwork {
-		first := !slices.ContainsFunc(p.claims, func(c *claim) bool { return c.addr.IsValid() && c.port == 0 })
+		first := !p.holdsAddr()
 		for _, a := range p.addrs {
-			w := want{place: place{addr: a}, from: p.start, sure: max(p.start, p.seen)}
-			if p.ran != 0 { // what a busy API server told late does not make it later
-				w.sure = min(w.sure, max(p.start, p.ran))
-			}
+			w := p.at(a)
 			if !first { // its network was made anew
 				w.from, w.sure = now, now
 			}

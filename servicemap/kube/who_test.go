@@ -113,6 +113,17 @@ func TestAddressReused(t *testing.T) {
 			fresh.Status.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: after(50)}}}}
 			w.at(57).put(fresh)
 		}, map[int]string{30: "old", 49: "old", 50: "new", 57: "new"}},
+		{"the new one was over before anybody told of it", func(w *world) {
+			old, fresh := aPod("old", 10, "10.1.0.5"), aPod("new", 50, "10.1.0.5")
+			w.at(12).put(old)
+			w.at(40).drop(old)
+			w.at(50).put(aPod("new", 50))
+			fresh.Status.Phase = corev1.PodSucceeded
+			fresh.Status.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: after(50), FinishedAt: after(51)}}}}
+			w.at(60).put(fresh)
+			w.at(61).put(fresh)
+			w.at(70).drop(fresh)
+		}, map[int]string{39: "old", 45: "", 50: "new", 51: "new", 52: "", 61: "", 71: ""}},
 		{"both are known from the beginning", func(w *world) {
 			w.at(100).put(aPod("new", 50, "10.1.0.5"), aPod("old", 10, "10.1.0.5"))
 		}, map[int]string{9: "", 30: "old", 50: "new", 100: "new"}},

@@ -18,8 +18,8 @@ import (
 
 // Directory knows who is who in the cluster. Its methods are safe for concurrent use.
 type Directory interface {
-	// Who says to whom an address belonged at a time, in ns, and since when; the zero Owner is
-	// nobody of the cluster. known is false while it cannot tell.
+	// Who says to whom an address belonged at a time, in ns, and since when (0 and less: for ever);
+	// the zero Owner is nobody of the cluster. known is false while it cannot tell.
 	Who(a netip.AddrPort, at int64) (o identity.Owner, from int64, known bool)
 	// Pods tells of the pods of a node: all there are at first (whole), then what changes,
 	// until ctx or tell ends it. While tell blocks it holds back no more than what the node's
@@ -42,6 +42,10 @@ const (
 	turnEvery = 500 * time.Millisecond
 	// maxAnswered bounds how many addresses of one worker are remembered to be answered again.
 	maxAnswered = 1 << 15
+	// lately is how far back those are told too who had an address before: a pod may have lived
+	// for less time than it takes to tell. staysTold bounds how many they are.
+	lately    = time.Minute
+	staysTold = 4
 	// tellGood is how long it must have gone well for the next failure to be the first.
 	tellGood = time.Minute
 )
@@ -141,15 +145,13 @@ func (t *telling) answer(w *line) error {
 	}
 }
 
-// tell says who is at these ends now.
+// tell says who is at these ends now, behind those who were lately.
 func (t *telling) tell(w *line, ends []netip.AddrPort) error {
 	now := time.Now().UnixNano()
 	for part := range slices.Chunk(ends, ownersTold) {
 		told := &api.Told{}
 		for _, end := range part {
-			if o, from, known := t.directory.Who(end, now); known {
-				told.Owners = append(told.Owners, api.FromOwner(end.Addr(), o, from))
-			}
+			told.Owners = append(told.Owners, t.stays(end, now)...)
 		}
 		if len(told.Owners) == 0 {
 			continue
@@ -159,6 +161,25 @@ func (t *telling) tell(w *line, ends []netip.AddrPort) error {
 		}
 	}
 	return nil
+}
+
+// stays are who has an address now, and before that who had it lately, the first one first.
+func (t *telling) stays(end netip.AddrPort, now int64) []*api.Owner {
+	var all []*api.Owner
+	for at, earliest := now, now-int64(lately); len(all) < staysTold; {
+		o, from, known := t.directory.Who(end, at)
+		if known && (at == now || o.Identity != nil || len(o.Ports) > 0) {
+			owner := api.FromOwner(end.Addr(), o, from)
+			owner.Past = at != now
+			all = append(all, owner)
+		}
+		if from <= earliest || from > at {
+			break
+		}
+		at = from - 1
+	}
+	slices.Reverse(all)
+	return all
 }
 
 // again tells the worker of what it was answered and is so no longer, unasked: an address may

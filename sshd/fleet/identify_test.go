@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/servicemap/identity"
@@ -130,6 +131,14 @@ func (w *who) Owner(a netip.Addr, o identity.Owner, from int64) {
 	}
 	w.say("%v is %s since %d", a, name, from)
 }
+
+func (w *who) Was(a netip.Addr, o identity.Owner, from int64) {
+	name := "nobody"
+	if o.Identity != nil {
+		name = o.Pod
+	}
+	w.say("%v is %s since %d", a, name, from)
+}
 func (w *who) NeverPorts(ports []uint16) { w.say("never %v", ports) }
 func (w *who) Ask(ctx context.Context) ([]netip.AddrPort, error) {
 	select {
@@ -194,6 +203,57 @@ func TestIdentify(t *testing.T) {
 	again.waitFor(t, "cart-0 true", "cart-1 true", "never [30022 30023]")
 }
 
+// owners had an address in turn; the last of them is nobody.
+type owners struct {
+	directory
+	since []int64
+	names []string
+}
+
+func (o *owners) Who(_ netip.AddrPort, at int64) (identity.Owner, int64, bool) {
+	for i := len(o.since) - 1; i >= 0; i-- {
+		if o.since[i] <= at && o.names[i] == "" {
+			return identity.Owner{}, o.since[i], true
+		} else if o.since[i] <= at {
+			return identity.Owner{Identity: &dissect.Identity{Namespace: "shop", Pod: o.names[i]}}, o.since[i], true
+		}
+	}
+	return identity.Owner{}, 0, true
+}
+
+// Who had an address for a moment is told too, behind who had it before.
+func TestStays(t *testing.T) {
+	const second = int64(time.Second)
+	now := time.Now().UnixNano()
+	for _, tt := range []struct {
+		ago   []int64 // seconds
+		names []string
+		want  string
+	}{
+		{[]int64{3600}, []string{"a"}, "a"},
+		{nil, nil, "nobody"},
+		{[]int64{3600, 20, 10, 8}, []string{"a", "", "b", ""}, "a b nobody"},
+		{[]int64{3600, 600, 300}, []string{"a", "b", ""}, "nobody"},
+		{[]int64{9, 8, 7, 6, 5, 4}, []string{"a", "b", "c", "d", "e", "f"}, "c d e f"},
+	} {
+		d := &owners{names: tt.names}
+		for _, s := range tt.ago {
+			d.since = append(d.since, now-s*second)
+		}
+		var got []string
+		for _, o := range (&telling{directory: d}).stays(netip.MustParseAddrPort("10.0.0.5:0"), now) {
+			name := "nobody"
+			if o.Identity != nil {
+				name = o.Identity.Pod
+			}
+			got = append(got, name)
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%v: told %v, want %s", tt.names, got, tt.want)
+		}
+	}
+}
+
 // A worker that takes nothing holds up nobody else, and the end of the members does not wait
 // for it.
 func TestIdentifySlow(t *testing.T) {
@@ -212,10 +272,12 @@ func TestIdentifySlow(t *testing.T) {
 	other, _ := serve(t, "", "", server.New(&sourcetest.Source{}).Identified(quick))
 	m.Set([]Worker{{Node: "slow", Addr: at}, {Node: "node-b", Addr: other}})
 	quick.waitFor(t, "cart-0 true")
-	for range 3 { // the worker is in the first message, the connection holds some, one is stuck
+	until(t, "the slow one is stuck", func() bool { // the worker is in the first message, the connection holds some
 		d.add("slow", names...)
-	}
-	until(t, "the slow one is stuck", func() bool { d.mu.Lock(); defer d.mu.Unlock(); return d.blocked["slow"] })
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.blocked["slow"]
+	})
 	d.add("node-b", "cart-1")
 	quick.waitFor(t, "cart-1 false")
 	m.Close()

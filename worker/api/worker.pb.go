@@ -1984,6 +1984,7 @@ type Owner struct {
 	Identity      *Identity              `protobuf:"bytes,2,opt,name=identity,proto3" json:"identity,omitempty"`
 	Ports         map[uint32]*Identity   `protobuf:"bytes,3,rep,name=ports,proto3" json:"ports,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	From          int64                  `protobuf:"fixed64,4,opt,name=from,proto3" json:"from,omitempty"` // since when, ns; 0: as long as is known
+	Past          bool                   `protobuf:"varint,5,opt,name=past,proto3" json:"past,omitempty"`  // and no longer: who has it now is told behind
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2044,6 +2045,13 @@ func (x *Owner) GetFrom() int64 {
 		return x.From
 	}
 	return 0
+}
+
+func (x *Owner) GetPast() bool {
+	if x != nil {
+		return x.Past
+	}
+	return false
 }
 
 // Asked are addresses, and ports at them, that the worker saw and has no owner for.
@@ -2658,12 +2666,13 @@ const file_worker_proto_rawDesc = "" +
 	"\x03Pod\x126\n" +
 	"\bidentity\x18\x01 \x01(\v2\x1a.sshark.worker.v1.IdentityR\bidentity\x12\x10\n" +
 	"\x03ips\x18\x02 \x03(\fR\x03ips\x12!\n" +
-	"\fhost_network\x18\x03 \x01(\bR\vhostNetwork\"\xf3\x01\n" +
+	"\fhost_network\x18\x03 \x01(\bR\vhostNetwork\"\x87\x02\n" +
 	"\x05Owner\x12\x0e\n" +
 	"\x02ip\x18\x01 \x01(\fR\x02ip\x126\n" +
 	"\bidentity\x18\x02 \x01(\v2\x1a.sshark.worker.v1.IdentityR\bidentity\x128\n" +
 	"\x05ports\x18\x03 \x03(\v2\".sshark.worker.v1.Owner.PortsEntryR\x05ports\x12\x12\n" +
-	"\x04from\x18\x04 \x01(\x10R\x04from\x1aT\n" +
+	"\x04from\x18\x04 \x01(\x10R\x04from\x12\x12\n" +
+	"\x04past\x18\x05 \x01(\bR\x04past\x1aT\n" +
 	"\n" +
 	"PortsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\rR\x03key\x120\n" +

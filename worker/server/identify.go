@@ -24,6 +24,8 @@ type Who interface {
 	Pods(pods []identity.Pod, gone []string, whole bool)
 	// Owner is who has an address, since when in ns; 0: not said. The zero Owner: nobody.
 	Owner(a netip.Addr, o identity.Owner, from int64)
+	// Was says who had an address since from, and has it no longer.
+	Was(a netip.Addr, o identity.Owner, from int64)
 	// NeverPorts are all ports at the node's own addresses that lead to the console.
 	NeverPorts(ports []uint16)
 	// Ask waits for addresses to ask for. It returns ctx's error when that ends.
@@ -138,6 +140,10 @@ func tell(who Who, m *api.Told) {
 	}
 	for _, o := range m.Owners {
 		if a, owner, from := api.ToOwner(o); a.IsValid() {
+			if o.Past {
+				who.Was(a, owner, from)
+				continue
+			}
 			who.Owner(a, owner, from)
 		}
 	}

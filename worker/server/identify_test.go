@@ -53,6 +53,14 @@ func (s *scribe) Owner(a netip.Addr, o identity.Owner, from int64) {
 	s.told <- fmt.Sprint("owner ", a, " ", name, " ", len(o.Ports), " ", from)
 }
 
+func (s *scribe) Was(a netip.Addr, o identity.Owner, from int64) {
+	name := "nobody"
+	if o.Identity != nil {
+		name = o.Name()
+	}
+	s.told <- fmt.Sprint("past ", a, " ", name, " ", len(o.Ports), " ", from)
+}
+
 func (s *scribe) NeverPorts(ports []uint16) { s.told <- fmt.Sprint("never ", ports) }
 
 func (s *scribe) Ask(ctx context.Context) ([]netip.AddrPort, error) {
