@@ -123,19 +123,7 @@ func (n *Who) At(a netip.AddrPort) *dissect.Identity {
 // Was takes the hub's word of who had an address since a time, in ns, and has it no longer.
 func (n *Who) Was(a netip.Addr, o identity.Owner, from int64) {
 	n.hear()
-	a = a.Unmap()
-	known := n.w.names.Owner(a, from)
-	n.w.names.Learn(a, from, o)
-	was := n.w.names.Owner(a, from)
-	if was.Equal(known) {
-		return
-	}
-	n.w.store.SetName(pcap.Name{Addr: a, Names: identity.WithSince(identity.Encode(was), from)})
-	name, ok := n.w.namer(a) // and who has it now
-	if !ok {
-		name = pcap.Name{Addr: a}
-	}
-	n.w.store.SetName(name)
+	n.learn(a.Unmap(), from, o)
 }
 
 // NeverPorts replaces the ports at this node's addresses that lead to the console.
@@ -185,18 +173,25 @@ func (n *Who) learn(a netip.Addr, from int64, o identity.Owner) {
 		return
 	}
 	n.w.names.Learn(a, from, o)
-	if fresh := n.w.names.Owner(a, from); fresh.Equal(known) {
+	fresh := n.w.names.Owner(a, from)
+	if fresh.Equal(known) {
 		return
 	}
-	if name, ok := n.w.namer(a); ok {
-		if now := n.w.names.Owner(a, time.Now().UnixNano()); now.Equal(n.w.names.Owner(a, from)) {
-			name.Names = identity.WithSince(name.Names, from)
+	name, ok := n.w.namer(a)
+	switch now := n.w.names.Owner(a, time.Now().UnixNano()); {
+	case !now.Equal(fresh): // it is of the past, and who has it now is told behind
+		n.w.store.SetName(pcap.Name{Addr: a, Names: identity.WithSince(identity.Encode(fresh), from)})
+		if !ok {
+			name = pcap.Name{Addr: a}
 		}
 		n.w.store.SetName(name)
-	} else if known.Identity != nil {
+	case ok:
+		name.Names = identity.WithSince(name.Names, from)
+		n.w.store.SetName(name)
+	case known.Identity != nil:
 		// The segment that is open must not go on to call the address as before; those that
 		// follow say nothing, so that the name counts that the pod gets later.
-		n.w.store.SetName(pcap.Name{Addr: a, Names: identity.Encode(n.w.names.Owner(a, from))})
+		n.w.store.SetName(pcap.Name{Addr: a, Names: identity.Encode(fresh)})
 		n.w.store.SetName(pcap.Name{Addr: a})
 	}
 }

@@ -74,7 +74,8 @@ func New() *Table {
 // Learn says who owns an address from a time on, in ns; the zero Owner says that it is
 // nobody's any more. What was known of earlier times stays. Ports that the owner before had
 // and this one does not speak of are kept, as long as the address stays with the same owner;
-// and what is learnt late of ports holds on as long, but where more is known.
+// and what is learnt late of ports holds on as long, but where more is known. That an address
+// was nobody's is forgotten where somebody is learnt late who had it before that.
 func (t *Table) Learn(addr netip.Addr, from int64, o Owner) {
 	addr = addr.Unmap()
 	t.mu.Lock()
@@ -109,6 +110,10 @@ func (t *Table) Learn(addr netip.Addr, from int64, o Owner) {
 		h[i-1].Owner = o
 	} else {
 		h = slices.Insert(h, i, entry{from, o})
+		i++
+	}
+	for !nobody && i < len(h) && h[i].Identity == nil && len(h[i].Ports) == 0 {
+		h = slices.Delete(h, i, i+1) // it was somebody's already
 	}
 	if len(h) > maxHistory {
 		h = h[1:]

@@ -74,6 +74,24 @@ func TestPorts(t *testing.T) {
 	}
 }
 
+// An address was believed to be nobody's until it was told whose it had been already.
+func TestNobodyForAMoment(t *testing.T) {
+	a := netip.MustParseAddr("192.0.2.1")
+	first, second, third := &dissect.Identity{Pod: "a"}, &dissect.Identity{Pod: "b"}, &dissect.Identity{Pod: "c"}
+	table := New()
+	table.Learn(a, 100, Owner{Identity: first})
+	table.Learn(a, 150, Owner{})
+	table.Learn(a, 210, Owner{})
+	table.Learn(a, 300, Owner{Identity: third})
+	table.Learn(a, 400, Owner{})
+	table.Learn(a, 200, Owner{Identity: second})
+	for at, want := range map[int64]string{120: "a", 160: "", 205: "b", 250: "b", 350: "c", 450: ""} {
+		if id := table.Resolve(netip.AddrPortFrom(a, 80), at); (id == nil) != (want == "") || id != nil && id.Pod != want {
+			t.Errorf("at %d: %+v, want %q", at, id, want)
+		}
+	}
+}
+
 // What is learnt late of a node's port holds from then on, also where the node was learnt since.
 func TestPortsLearntLate(t *testing.T) {
 	a := netip.MustParseAddr("192.0.2.1")
