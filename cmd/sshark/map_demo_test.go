@@ -1,9 +1,13 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,6 +30,27 @@ func shopProcesses(t *testing.T, pod string) (pids []int) {
 		pids = append(pids, pid)
 	}
 	return pids
+}
+
+// stands reports whether all threads of a process are stopped: a signal is noticed by each of them
+// only when it runs next, which under load may be after the one that sent it went on.
+func stands(t *testing.T, pid int) bool {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("threads of %d: %d, %v", pid, len(files), err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // It ended meanwhile.
+		}
+		// proc_pid_stat(5): the state stands behind the name, which ends with the last bracket.
+		if i := bytes.LastIndexByte(text, ')'); i < 0 || i+2 >= len(text) || text[i+2] != 'T' {
+			return false
+		}
+	}
+	return true
 }
 
 // redisOfShop are the commands that the shop's Redis has answered, but for those that asked so.
@@ -71,6 +96,11 @@ func TestDemoMap(t *testing.T) {
 			}
 		}
 	}
+	stop := func() {
+		t.Helper()
+		send(syscall.SIGSTOP)
+		await(t, "the shop's threads to stand still", func() bool { return !slices.ContainsFunc(pids, func(pid int) bool { return !stands(t, pid) }) })
+	}
 	t.Cleanup(func() { send(syscall.SIGCONT) })
 	asked := func() int64 { // by the shop, when all that it asked was answered
 		t.Helper()
@@ -83,12 +113,12 @@ func TestDemoMap(t *testing.T) {
 		return last
 	}
 	await(t, "the cart to ask Redis", func() bool { return len(c.shopEdges("--since", "1m", "redis")) > 0 })
-	send(syscall.SIGSTOP)
+	stop()
 	before := asked()
 	from := time.Now()
 	send(syscall.SIGCONT)
 	await(t, "the cart to ask more", func() bool { return redisOfShop(t) > before+50 })
-	send(syscall.SIGSTOP)
+	stop()
 	want := asked() - before
 	until := time.Now()
 	send(syscall.SIGCONT)
@@ -102,7 +132,8 @@ func TestDemoMap(t *testing.T) {
 			}
 		}
 		if got["shop-cart > shop-redis"] != want || len(got) != 1 {
-			t.Errorf("%q: %v, and Redis counted %d", more, got, want)
+			t.Fatalf("%q: %v, and Redis counted %d; what was told from there:\n%s", more, got, want,
+				c.ask("calls", "--since", from.Add(-time.Second).UTC().Format(time.RFC3339Nano), "redis"))
 		}
 	}
 	t.Logf("Redis counted %d commands", want)
