@@ -28,6 +28,8 @@ type conn struct {
 	key     flow.Key
 	client  flow.Dir // which direction of the key is client to server
 	iface   *pcap.Interface
+	last    int64       // ns, newest packet that was read
+	seen    [2]bool     // a packet was read, by direction of the key
 	opened  bool        // the opener is known from a SYN
 	tcp     *stream.TCP // nil: datagrams
 	sctp    *stream.SCTP
@@ -145,8 +147,9 @@ func (c *conn) turn() {
 }
 
 // flags notes how a connection ends.
-func (c *conn) flags(h *flow.Header) {
+func (c *conn) flags(h *flow.Header, time int64) {
 	switch {
+	case !c.w.before(time):
 	case h.Flags&flow.RST != 0:
 		c.flow.State = Reset
 	case h.Flags&flow.FIN != 0:
@@ -188,16 +191,23 @@ func (c *conn) closeParser() {
 	if c.parser != nil {
 		p := c.parser
 		c.parser = nil
-		p.Close(Stamp{Time: c.flow.Last})
+		p.Close(Stamp{Time: c.last})
 	}
 }
 
 // streams says that its bytes are two streams, not datagrams.
 func (c *conn) streams() bool { return c.flow.Transport == flow.TCP }
 
+// count tells n more bytes of payload, direction d of the key; n < 0: they are to be told again.
+func (c *conn) count(d flow.Dir, n int, time int64) {
+	if c.w.within(time) {
+		c.flow.Payload[d^c.client] += uint64(n)
+	}
+}
+
 // Data takes the next bytes of one direction of the key.
 func (c *conn) Data(d flow.Dir, b []byte, time int64) {
-	c.flow.Payload[d^c.client] += uint64(len(b))
+	c.count(d, len(b), time)
 	switch c.phase {
 	case parsing:
 		c.feed(d^c.client, b, time)
@@ -215,7 +225,9 @@ func (c *conn) Data(d flow.Dir, b []byte, time int64) {
 
 // Gap takes word of missing bytes of one direction of the key.
 func (c *conn) Gap(d flow.Dir, n int64, time int64) {
-	c.flow.Lost[d^c.client] += uint64(n)
+	if c.w.within(time) {
+		c.flow.Lost[d^c.client] += uint64(n)
+	}
 	switch c.phase {
 	case parsing:
 		if err := c.parser.Gap(d^c.client, n, Stamp{Time: time}); err != nil {

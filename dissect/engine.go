@@ -18,6 +18,10 @@ type Options struct {
 	MaxFlows  int // flows that are remembered at once, 0: 500,000
 	Held      int // bytes of early segments held in all, 0: 64 MiB
 	Bodies    int // bytes of each body that calls keep, 0: none
+	// Since and Until, ns since 1970, half open, are what flows are told of: their first and last
+	// packet, counts and state. What is read around that serves their calls and ends. Until 0: no
+	// end. A flow without a packet in between has counts of 0.
+	Since, Until int64
 	// CallsOnly says that nobody needs FlowEnd, which may then be left out: memory is given
 	// back earlier.
 	CallsOnly bool

@@ -313,6 +313,40 @@ func TestFlows(t *testing.T) {
 	}
 }
 
+// What is read around a window serves the calls, and is not told as the flow's.
+func TestFlowsOfWindow(t *testing.T) {
+	p := new(wire).open().tcp(client, server, 101, 201, ack, "Q hi\n").tcp(server, client, 201, 106, ack, "A hi\n").
+		tcp(client, server, 106, 206, ack, "Q again\n").tcp(client, server, 114, 206, fin, "").tcp(server, client, 206, 115, fin, "").packets
+	for _, c := range []struct {
+		since, until int // numbers of packets
+		packets      [2]uint64
+		payload      [2]uint64
+		first, last  int
+		state        State
+	}{
+		{0, len(p), [2]uint64{5, 3}, [2]uint64{13, 5}, 0, 7, Closed},
+		{3, 5, [2]uint64{1, 1}, [2]uint64{5, 5}, 3, 4, InProgress},
+		{4, 7, [2]uint64{2, 1}, [2]uint64{8, 5}, 4, 6, InProgress},
+		{0, 1, [2]uint64{1, 0}, [2]uint64{}, 0, 0, Open},
+	} {
+		o := Options{Since: p[c.since].Time}
+		if c.until < len(p) {
+			o.Until = p[c.until].Time
+		}
+		got := run(o, p)
+		if len(got.flows) != 1 || len(got.calls) != 2 {
+			t.Fatalf("%d to %d: %d flows, calls %q", c.since, c.until, len(got.flows), got.calls)
+		}
+		f := got.flows[0]
+		if f.Packets != c.packets || f.Payload != c.payload || f.First != p[c.first].Time || f.Last != p[c.last].Time || f.State != c.state {
+			t.Errorf("%d to %d: %+v", c.since, c.until, f)
+		}
+	}
+	if f := run(Options{Until: p[0].Time - 1}, p).flows; len(f) != 1 || f[0].Packets != [2]uint64{} {
+		t.Errorf("no packet in the window: %+v", f)
+	}
+}
+
 // Flows that the source identifies are bounded, those that are quiet for longest end first, and
 // what comes of them later is not lost.
 func TestMaxFlows(t *testing.T) {

@@ -50,20 +50,20 @@ type inside conn
 
 func (i *inside) Data(d flow.Dir, b []byte, at Stamp) {
 	c := (*conn)(i)
-	c.flow.Last = max(c.flow.Last, at.Time)
+	c.last = max(c.last, at.Time)
 	c.outermost().flow.Decrypted = true
 	c.Data(d, b, at.Time)
 }
 
 func (i *inside) Gap(d flow.Dir, n int64, at Stamp) {
 	c := (*conn)(i)
-	c.flow.Last = max(c.flow.Last, at.Time)
+	c.last = max(c.last, at.Time)
 	c.Gap(d, n, at.Time)
 }
 
 func (i *inside) Close(at Stamp) {
 	c := (*conn)(i)
-	c.flow.Last = max(c.flow.Last, at.Time)
+	c.last = max(c.last, at.Time)
 	c.finish()
 }
 

@@ -33,14 +33,14 @@ type prober struct {
 
 // data shows bytes to the protocols, direction d of the key.
 func (p *prober) data(c *conn, d flow.Dir, b []byte, time int64) {
-	if p.waiting && d == p.last && c.flow.Packets[d.Other()^c.client] > 0 {
+	if p.waiting && d == p.last && c.seen[d.Other()] {
 		return
 	}
 	if p.started && d != p.last && p.full(d.Other()) {
 		if proto, swap, verdict := p.ask(c, true); verdict == Yes {
 			p.claimed(c, proto, swap)
 			c.Data(d, b, time)
-			c.flow.Payload[d^c.client] -= uint64(len(b)) // it was counted when it came
+			c.count(d, -len(b), time) // it was counted when it came
 			return
 		}
 		p.restart()
@@ -135,7 +135,7 @@ func (p *prober) claimed(c *conn, proto *Protocol, swap bool) {
 			c.feed(x.d^c.client, b, x.time)
 		case probing: // the parser has switched
 			c.Data(x.d, b, x.time)
-			c.flow.Payload[x.d^c.client] -= uint64(len(b)) // it was counted when it came
+			c.count(x.d, -len(b), x.time) // it was counted when it came
 		}
 	}
 }

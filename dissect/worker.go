@@ -71,6 +71,12 @@ func (w *worker) batch(b *batch) {
 	w.handler.Batch()
 }
 
+// within reports whether flows are told of what was then.
+func (w *worker) within(time int64) bool { return time >= w.o.Since && w.before(time) }
+
+// before reports whether flows are told of what had become of them then.
+func (w *worker) before(time int64) bool { return w.o.Until == 0 || time < w.o.Until }
+
 // packets dissects a batch from its nth packet on. Should a parser panic, its flow is given
 // up, and counted, and the next packet is the one to go on with.
 func (w *worker) packets(b *batch, n int) (next int) {
@@ -98,17 +104,24 @@ func (w *worker) packet(it *item, data []byte) {
 	w.current = c
 	d := h.Dir ^ c.client
 	f := &c.flow
-	f.Last = max(f.Last, p.Time)
-	f.Packets[d]++
-	f.Bytes[d] += uint64(p.Length)
-	if f.State == Open && f.Packets[0] > 0 && f.Packets[1] > 0 {
+	c.last = max(c.last, p.Time)
+	c.seen[h.Dir] = true
+	if w.within(p.Time) {
+		if f.Packets == [2]uint64{} {
+			f.First = p.Time
+		}
+		f.Last = max(f.Last, p.Time)
+		f.Packets[d]++
+		f.Bytes[d] += uint64(p.Length)
+	}
+	if f.State == Open && c.seen[0] && c.seen[1] && w.before(p.Time) {
 		f.State = InProgress
 	}
 	if h.Flags&flow.SYN != 0 && h.Key.Proto == flow.TCP {
 		c.opens(h)
 	}
 	if c.phase == done || c.phase == unwanted {
-		c.flags(h)
+		c.flags(h, p.Time)
 		return
 	}
 	payload := h.Data(data)
@@ -127,7 +140,7 @@ func (w *worker) packet(it *item, data []byte) {
 		c.waiting = true
 		w.unsure = append(w.unsure, c)
 	}
-	c.flags(h)
+	c.flags(h, p.Time)
 	if h.Flags&(flow.FIN|flow.RST) != 0 || c.flow.State == Closed {
 		c.maybeDone(h)
 	}
@@ -164,7 +177,7 @@ func (w *worker) rest() {
 	n := 0
 	for end := len(w.datagrams); n < end; n++ { // those that are listed again are at the end
 		c := w.datagrams[n]
-		quiet := w.clock - c.flow.Last
+		quiet := w.clock - c.last
 		if quiet < restAfter && len(w.datagrams)-n <= maxParsers {
 			break
 		}
@@ -233,7 +246,7 @@ const sweepEvery = 256
 // sweep ends identified flows; the tracker does so for its own.
 func (w *worker) sweep() {
 	for _, c := range w.known {
-		idle := w.clock - c.flow.Last
+		idle := w.clock - c.last
 		if idle > flow.StreamIdle || idle > flow.DatagramIdle && (c.flow.Transport != flow.TCP || c.phase == done || c.flow.State >= Closed) {
 			w.end(c)
 			w.release(c)
@@ -246,12 +259,12 @@ func (w *worker) sweep() {
 func (w *worker) thin() {
 	last := make([]int64, 0, len(w.known))
 	for _, c := range w.known {
-		last = append(last, c.flow.Last)
+		last = append(last, c.last)
 	}
 	slices.Sort(last)
 	quiet := last[len(last)/4]
 	for _, c := range w.known {
-		if c.flow.Last <= quiet {
+		if c.last <= quiet {
 			w.end(c)
 			w.release(c)
 		}

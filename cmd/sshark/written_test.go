@@ -92,7 +92,7 @@ func TestWrittenFiles(t *testing.T) {
 	for name, words := range map[string]string{
 		"all": "pcap --all", "filter": "pcap --all dns", "count": "pcap --all -c 7", "snap": "pcap --all -s 60", "headers": "pcap --all --headers-only",
 		"checksums": "pcap --all --fix-checksums", "both": "pcap --all -s 80 --headers-only --fix-checksums", "nothing": "pcap --all 'dst.port == 1'",
-		"old": "pcap --all -o pcap 'dst.port == 8080'", "old, headers": "pcap --all -o pcap -s 64 dns", "last": "pcap --last 3",
+		"old": "pcap --all -o pcap 'dst.port == 8080'", "old, headers": "pcap --all -o pcap -s 64 dns", "last": "pcap --last 3 http", // the newest of all may be the kernel's own: IGMP, without names
 	} {
 		path := filepath.Join(dir, strings.ReplaceAll(name, ", ", "-"))
 		c.exported(path, words)

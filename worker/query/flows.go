@@ -40,7 +40,7 @@ func (c *flowCollector) Call(call *dissect.Call) {
 
 // FlowEnd implements dissect.Handler.
 func (c *flowCollector) FlowEnd(f *dissect.Flow) {
-	if f.Last < c.request.Since || f.First >= end(c.request) || !c.request.Vantage.tells(f.Vantage) || !c.request.Access.Tells(f) {
+	if f.Packets == [2]uint64{} || !c.request.Vantage.tells(f.Vantage) || !c.request.Access.Tells(f) {
 		return
 	}
 	ok := c.matches[f.ID]
@@ -118,6 +118,7 @@ func (d *dissection) collectFlows(ctx context.Context, in input, live func(*diss
 	var workers []*flowCollector
 	o := d.options
 	o.Select, o.Follow = selector(d.filter, d.request), d.request.Follow
+	o.Since, o.Until = d.request.Since, d.request.Until
 	o.Handler = func(int) dissect.Handler {
 		c := &flowCollector{eval: d.filter, request: d.request, calls: d.filter.Calls(), matches: map[flow.ID]bool{}, live: live}
 		workers = append(workers, c)
