@@ -127,8 +127,30 @@ func (f *Fleet) Packets(ctx context.Context, r *query.Request, out query.PacketS
 		}
 		return report, err
 	}
-	return gather(ctx, f, r, func(ctx context.Context, m Member, r *query.Request, item func(event) error) (*query.Report, error) {
-		return m.Source.Packets(ctx, r, &relay{item: item})
+	if r.Last == 0 {
+		return f.packets(ctx, r, out)
+	}
+	// Each node tells its newest. They are cut to those of all here, where a name is not taken
+	// for one of them.
+	kept := query.NewNewest(r.Last, newestBytes)
+	report, err := f.packets(ctx, r, kept)
+	if err == nil {
+		err = kept.HandOn(out)
+	}
+	if errors.Is(err, query.ErrStop) {
+		err = nil
+	}
+	return report, err
+}
+
+// packets merges what all nodes tell.
+func (f *Fleet) packets(ctx context.Context, r *query.Request, out query.PacketSink) (*query.Report, error) {
+	whole := *r
+	whole.Last = 0
+	return gather(ctx, f, &whole, func(ctx context.Context, m Member, part *query.Request, item func(event) error) (*query.Report, error) {
+		own := *part
+		own.Last = r.Last
+		return m.Source.Packets(ctx, &own, &relay{item: item})
 	}, (*event).time, func(e event) error {
 		switch {
 		case e.packet != nil:

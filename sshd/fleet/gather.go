@@ -47,9 +47,6 @@ func gather[T any](ctx context.Context, f *Fleet, r *query.Request, question que
 // it matters but of packets, of which nodes tell all. Twice as much is there between looks.
 const newestBytes = 96 << 20
 
-// ErrTooMuch: what was asked for does not fit into the hub's memory.
-var ErrTooMuch = errors.New("the newest that were asked for are too many to be held at once: ask for less, or for a time (--since)")
-
 func weights[T any](items []T) (sum int64) {
 	for _, item := range items {
 		sum += weight(item)
@@ -92,7 +89,7 @@ func ordered[T any](answers []*answer[T], lists []*list[T], r *query.Request, ti
 				newest = append(newest[:0], newest[max(0, len(newest)-r.Last):]...)
 				clear(newest[len(newest):cap(newest)])
 				if held = weights(newest); held > newestBytes {
-					return ErrTooMuch
+					return query.ErrTooMuch
 				}
 			}
 			continue

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -181,10 +182,61 @@ func TestNewestPackets(t *testing.T) {
 		times[0] != 500*1000 || times[1499] != 999*1000+2 {
 		t.Errorf("%d packets (%v)", len(times), err)
 	}
-	if _, err := of(append(members, members...)...).Packets(context.Background(), &query.Request{Last: 2500}, take); !errors.Is(err, ErrTooMuch) {
+	if _, err := of(append(members, members...)...).Packets(context.Background(), &query.Request{Last: 2500}, take); !errors.Is(err, query.ErrTooMuch) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// named is a node that tells a name before each packet, and that it has told all.
+type named struct {
+	query.Source
+	begin int64
+}
+
+func (s *named) Packets(_ context.Context, r *query.Request, out query.PacketSink) (*query.Report, error) {
+	if r.Last != 3 {
+		return nil, fmt.Errorf("asked for the newest %d", r.Last)
+	}
+	for n := range int64(3) {
+		at := s.begin + 10*n
+		if err := errors.Join(out.Name(pcap.Name{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(s.begin)}), Names: []string{fmt.Sprint(at)}}),
+			out.Packet(&pcap.Packet{Time: at, Iface: sourcetest.Device})); err != nil {
+			return nil, err
+		}
+	}
+	return &query.Report{}, out.Flush()
+}
+
+// Of the newest packets none is taken for a name or a word, and their names come with them.
+func TestNewestPacketsNames(t *testing.T) {
+	for nodes, want := range map[int][]string{1: {"0", "10", "20"}, 2: {"11", "20", "21"}} {
+		var members []Member
+		for n := range nodes {
+			members = append(members, Member{fmt.Sprint("node-", n), &named{begin: int64(n)}})
+		}
+		var got timesOfNamed
+		if _, err := of(members...).Packets(context.Background(), &query.Request{Last: 3}, &got); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got.times, want) {
+			t.Errorf("%d nodes: packets %q, want %q", nodes, got.times, want)
+		}
+	}
+}
+
+// timesOfNamed takes packets that were named before.
+type timesOfNamed struct{ names, times []string }
+
+func (s *timesOfNamed) Packet(p *pcap.Packet) error {
+	at := fmt.Sprint(p.Time)
+	if !slices.Contains(s.names, at) {
+		return fmt.Errorf("packet %s before its name", at)
+	}
+	s.times = append(s.times, at)
+	return nil
+}
+func (s *timesOfNamed) Name(n pcap.Name) error { s.names = append(s.names, n.Names[0]); return nil }
+func (s *timesOfNamed) Flush() error           { return nil }
 
 // What is larger than all room waits alone.
 func TestHeldLarge(t *testing.T) {

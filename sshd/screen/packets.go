@@ -1,12 +1,9 @@
 package screen
 
 import (
-	"bytes"
 	"context"
-	"net/netip"
 	"time"
 
-	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
 	"github.com/sshark/sshark/tui"
 	"github.com/sshark/sshark/worker/query"
@@ -49,32 +46,25 @@ func (b *Backend) newest(ctx context.Context, r *query.Request, out tui.PacketSi
 	since := max(r.Since, oldest)
 	for step := firstStep; ; step *= growth {
 		part := *r
-		part.Last, part.Since, part.Until = 0, until-step, until
+		part.Since, part.Until = until-step, until
 		last := whole || part.Since <= since || step > int64(time.Hour)
 		if last { // all of it, also what is older than the nodes know of
 			part.Since, part.Until = r.Since, r.Until
 		}
-		ring := ring{max: n}
-		got, err := b.source.Packets(ctx, &part, packetSink{&ring})
+		kept := query.NewNewest(n, newestBytes)
+		got, err := b.source.Packets(ctx, &part, kept)
 		if err != nil {
 			return report(got), err
 		}
-		if !last && len(ring.list) < n {
+		if !last && kept.Len() < n {
 			continue
 		}
-		for _, name := range ring.names {
-			if err := out.Name(name); err != nil {
-				return report(got), err
-			}
-		}
-		for i := range ring.list {
-			if err := out.Packet(&ring.list[(ring.next+i)%len(ring.list)]); err != nil {
-				return report(got), err
-			}
-		}
-		return report(got), nil
+		return report(got), kept.HandOn(packetSink{out})
 	}
 }
+
+// newestBytes bounds what is held of packets until they are known to be the newest.
+const newestBytes = 64 << 20
 
 // kept is the span of time that the nodes have packets of; whole says that it is read as a
 // whole in any case, as files are.
@@ -90,41 +80,6 @@ func (b *Backend) kept(ctx context.Context) (oldest, newest int64, whole bool) {
 		}
 	}
 	return oldest, newest, whole || err != nil
-}
-
-// ring keeps copies of the newest packets, and the last name of each address.
-type ring struct {
-	names map[netip.Addr]pcap.Name
-	list  []pcap.Packet
-	next  int // that is written over
-	max   int
-}
-
-// maxNames bounds the names of a ring.
-const maxNames = 1 << 14
-
-// Name implements tui.PacketSink.
-func (g *ring) Name(n pcap.Name) error {
-	if g.names == nil {
-		g.names = map[netip.Addr]pcap.Name{}
-	}
-	if len(g.names) < maxNames {
-		g.names[n.Addr] = n
-	}
-	return nil
-}
-
-// Packet implements tui.PacketSink.
-func (g *ring) Packet(p *pcap.Packet) error {
-	own := *p
-	own.Data = bytes.Clone(p.Data)
-	if len(g.list) < g.max {
-		g.list = append(g.list, own)
-		return nil
-	}
-	g.list[g.next] = own
-	g.next = (g.next + 1) % g.max
-	return nil
 }
 
 // Stream implements tui.Backend.

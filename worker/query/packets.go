@@ -45,6 +45,7 @@ func (s *Stored) Packets(ctx context.Context, r *Request, out PacketSink) (*Repo
 	if err != nil {
 		return q.report(0), err
 	}
+	out, told := bounded(r, out, storedNewest)
 	out, name := q.guarded(out)
 	t := taker{r: r, out: out}
 	err = q.read(ctx, r, 0, 0, name, func(p *pcap.Packet, id flow.ID, opener flow.Opener) error {
@@ -53,7 +54,7 @@ func (s *Stored) Packets(ctx context.Context, r *Request, out PacketSink) (*Repo
 		}
 		return t.take(p)
 	}, out.Flush)
-	return q.report(t.matched), t.finish(err)
+	return q.report(t.matched), told(t.finish(err))
 }
 
 // hold holds what is going to be read twice, until the second reading holds it itself.
