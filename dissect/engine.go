@@ -86,6 +86,7 @@ type batch struct {
 	items []item
 	large bool
 	last  bool
+	clock int64           // ns, all packets until then were fed; 0: nobody says
 	sync  *sync.WaitGroup // done when it was dissected, nil: nobody waits
 }
 
@@ -107,6 +108,7 @@ type Engine struct {
 	defrag  stream.Fragments
 	scratch flow.Header
 	follow  bool
+	clock   int64
 }
 
 // NewEngine starts the workers; Close ends them.
@@ -223,10 +225,15 @@ func (e *Engine) add(p *pcap.Packet, h *flow.Header, data []byte, it item) {
 // Flush hands what was fed so far to the workers; it does not wait for them.
 func (e *Engine) Flush() {
 	for i, b := range e.filling {
+		b.clock = e.clock
 		e.in[i] <- b
 		e.filling[i] = e.newBatch()
 	}
 }
+
+// Clock says that all packets until ns since 1970 were fed, as the next Flush tells the workers:
+// what ends by time does so for a follower, though no packet comes.
+func (e *Engine) Clock(ns int64) { e.clock = ns }
 
 // Sync is Flush, and waits until the handlers have seen all of it.
 func (e *Engine) Sync() {

@@ -347,6 +347,43 @@ func TestFlowsOfWindow(t *testing.T) {
 	}
 }
 
+// A follower is told of a connection soon after it was closed, by the time that its source says;
+// what comes later is still of the same one.
+func TestClosedSoon(t *testing.T) {
+	for _, follow := range []bool{true, false} {
+		p := new(wire).open().tcp(client, server, 101, 201, ack, "Q hi\n").tcp(server, client, 201, 106, fin, "A hi\n").
+			tcp(client, server, 106, 207, fin, "").tcp(server, client, 207, 107, ack, "").packets
+		last := p[len(p)-1].Time
+		r := &results{}
+		e := NewEngine(Options{Protocols: []*Protocol{protocol("line", "Q ", "A ")}, Workers: 1, Follow: follow, Handler: func(int) Handler { return r }})
+		told := func(clock int64) int {
+			e.Clock(clock)
+			e.Sync()
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return len(r.flows)
+		}
+		for i := range p {
+			e.Packet(&p[i], 1, flow.UnknownOpener)
+		}
+		if n := told(last + closedAfter - 1); n != 0 {
+			t.Errorf("following %v: told before it is known to be over", follow)
+		}
+		want := 0
+		if follow {
+			want = 1
+		}
+		if n := told(last + 2*closedAfter); n != want {
+			t.Errorf("following %v: %d flows are told, want %d", follow, n, want)
+		}
+		e.Packet(&p[len(p)-1], 1, flow.UnknownOpener)
+		e.Close()
+		if len(r.flows) != 1 || r.flows[0].State != Closed {
+			t.Errorf("following %v: %+v", follow, r.flows)
+		}
+	}
+}
+
 // Flows that the source identifies are bounded, those that are quiet for longest end first, and
 // what comes of them later is not lost.
 func TestMaxFlows(t *testing.T) {

@@ -3,6 +3,7 @@ package dissect
 import (
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/sshark/sshark/dissect/stream"
 	"github.com/sshark/sshark/pcap"
@@ -25,6 +26,7 @@ type worker struct {
 	byKey     map[place]*conn   // the same, the newest of each key: for what fragments were put together to
 	batches   uint
 	clock     int64 // time of the packet in hand
+	looked    int64 // when connections that are over were looked for
 	current   *conn // its flow
 	faults    atomic.Uint64
 	datagrams []*conn // flows of datagrams with a parser, those that got it first in front
@@ -62,6 +64,10 @@ func (w *worker) batch(b *batch) {
 	if w.batches++; w.batches%sweepEvery == 0 {
 		w.sweep()
 	}
+	if now := max(w.clock, b.clock); w.o.Follow && !w.o.CallsOnly && now-w.looked >= closedAfter/2 {
+		w.looked = now
+		w.closed(now)
+	}
 	if b.last {
 		w.flows.Each(func(e *flow.Entry[*conn]) { w.end(e.Value) })
 		for _, c := range w.known {
@@ -72,10 +78,10 @@ func (w *worker) batch(b *batch) {
 }
 
 // within reports whether flows are told of what was then.
-func (w *worker) within(time int64) bool { return time >= w.o.Since && w.before(time) }
+func (w *worker) within(at int64) bool { return at >= w.o.Since && w.before(at) }
 
 // before reports whether flows are told of what had become of them then.
-func (w *worker) before(time int64) bool { return w.o.Until == 0 || time < w.o.Until }
+func (w *worker) before(at int64) bool { return w.o.Until == 0 || at < w.o.Until }
 
 // packets dissects a batch from its nth packet on. Should a parser panic, its flow is given
 // up, and counted, and the next packet is the one to go on with.
@@ -242,6 +248,19 @@ func (w *worker) conn(it *item) *conn {
 // sweepEvery is after how many batches flows that the source identified, and that must be
 // over by now, are ended.
 const sweepEvery = 256
+
+// closedAfter is how long after its last packet a follower is told of a connection that was
+// closed: the last acknowledgements have come by then.
+const closedAfter = int64(2 * time.Second)
+
+// closed tells of connections that are over. What comes of them later is theirs still.
+func (w *worker) closed(now int64) {
+	for _, c := range w.known {
+		if c.flow.State >= Closed && now-c.last >= closedAfter {
+			w.end(c)
+		}
+	}
+}
 
 // sweep ends identified flows; the tracker does so for its own.
 func (w *worker) sweep() {

@@ -22,6 +22,9 @@ import (
 // way when it opens: without them an answer would be told as one that nobody asked for.
 const lead = 10 * time.Second
 
+// arrived is after what time all packets have come in, and been shown to a follower who is idle.
+const arrived = time.Second
+
 // followBuffer is how many bytes of packets wait for a follower who is busy.
 const followBuffer = 64 << 20
 
@@ -315,6 +318,7 @@ func (q *reading) input(r *Request, whole bool) input {
 			return nil
 		}
 		err := q.read(ctx, r, lead, tail, nil, feed, func() error {
+			e.Clock(time.Now().Add(-arrived).UnixNano())
 			e.Flush()
 			return nil
 		})
