@@ -15,19 +15,32 @@ type LinkType uint16
 
 // The link types that are parsed. Packets of others are kept and counted, not dissected.
 const (
-	LinkNull     LinkType = 0   // BSD loopback, address family in the writer's byte order
-	LinkEthernet LinkType = 1   // IEEE 802.3
-	LinkPPP      LinkType = 9   // PPP, with or without HDLC-like framing
-	LinkPPPHDLC  LinkType = 50  // PPP or Cisco's HDLC of a serial line
-	LinkRaw      LinkType = 101 // starts with the IP header (classic files also say 12 or 14)
-	LinkCisco    LinkType = 104 // Cisco's HDLC
-	LinkWireless LinkType = 105 // IEEE 802.11
-	LinkLoop     LinkType = 108 // OpenBSD loopback, address family in network byte order
-	LinkSLL      LinkType = 113 // Linux cooked, version 1
-	LinkRadiotap LinkType = 127 // IEEE 802.11 behind a radiotap header (radiotap.org)
-	LinkIPv4     LinkType = 228 // starts with an IPv4 header
-	LinkIPv6     LinkType = 229 // starts with an IPv6 header
-	LinkSLL2     LinkType = 276 // Linux cooked, version 2
+	LinkNull       LinkType = 0   // BSD loopback, address family in the writer's byte order
+	LinkEthernet   LinkType = 1   // IEEE 802.3
+	LinkTokenRing  LinkType = 6   // IEEE 802.5
+	LinkPPP        LinkType = 9   // PPP, with or without HDLC-like framing
+	LinkFDDI       LinkType = 10  // FDDI
+	LinkPPPHDLC    LinkType = 50  // PPP or Cisco's HDLC of a serial line
+	LinkPPPoE      LinkType = 51  // starts with the PPPoE header
+	LinkRaw        LinkType = 101 // starts with the IP header (classic files also say 12 or 14)
+	LinkCisco      LinkType = 104 // Cisco's HDLC
+	LinkWireless   LinkType = 105 // IEEE 802.11
+	LinkFrameRelay LinkType = 107 // frame relay
+	LinkLoop       LinkType = 108 // OpenBSD loopback, address family in network byte order
+	LinkEnc        LinkType = 109 // OpenBSD's IPsec interface
+	LinkSLL        LinkType = 113 // Linux cooked, version 1
+	LinkPFLog      LinkType = 117 // OpenBSD's packet filter log
+	LinkPrism      LinkType = 119 // IEEE 802.11 behind a Prism header
+	LinkRadiotap   LinkType = 127 // IEEE 802.11 behind a radiotap header (radiotap.org)
+	LinkAVS        LinkType = 163 // IEEE 802.11 behind an AVS header
+	LinkPPI        LinkType = 192 // another link type behind per-packet information
+	LinkMPLS       LinkType = 219 // starts with an MPLS label
+	LinkIPNet      LinkType = 226 // Solaris's IP observability
+	LinkIPv4       LinkType = 228 // starts with an IPv4 header
+	LinkIPv6       LinkType = 229 // starts with an IPv6 header
+	LinkNFLog      LinkType = 239 // Linux's netfilter log
+	LinkIPoIB      LinkType = 242 // IP over InfiniBand
+	LinkSLL2       LinkType = 276 // Linux cooked, version 2
 )
 
 // Pod names the owner of an interface. On a machine without Kubernetes it is a named network
@@ -103,7 +116,8 @@ type Stats struct {
 // Known says whether packets of this link type are parsed.
 func (l LinkType) Known() bool {
 	switch l {
-	case LinkNull, LinkEthernet, LinkPPP, LinkPPPHDLC, 12, 14, LinkRaw, LinkCisco, LinkWireless, LinkLoop, LinkSLL, LinkRadiotap, LinkIPv4, LinkIPv6, LinkSLL2:
+	case LinkNull, LinkEthernet, LinkTokenRing, LinkPPP, LinkFDDI, 12, 14, LinkPPPHDLC, LinkPPPoE, LinkRaw, LinkCisco, LinkWireless, LinkFrameRelay, LinkLoop, LinkEnc, LinkSLL,
+		LinkPFLog, LinkPrism, LinkRadiotap, LinkAVS, LinkPPI, LinkMPLS, LinkIPNet, LinkIPv4, LinkIPv6, LinkNFLog, LinkIPoIB, LinkSLL2:
 		return true
 	}
 	return false

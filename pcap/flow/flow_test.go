@@ -67,6 +67,13 @@ func sized(packet []byte, total uint16) []byte {
 	return b
 }
 
+// part is an IPv4 packet that says that more of it follows.
+func part(packet []byte) []byte {
+	b := slices.Clone(packet)
+	b[6] |= 0x20
+	return b
+}
+
 var get = tcp(4000, 80, "GET /")
 
 // parseCase is a packet, and what Parse reads: "SRC > DST PROTO PAYLOAD", or "none".
@@ -110,6 +117,37 @@ func parseCases() []parseCase {
 		{"802.11, a beacon", 105, cat([]byte{0x80, 0}, make([]byte, 22), snap4, inner4), "none"},
 		{"radiotap", 127, cat([]byte{0, 0, 9, 0, 0, 0, 0, 0, 0}, []byte{0x88, 1}, make([]byte, 24), snap4, inner4), web4},
 		{"radiotap, cut", 127, []byte{0, 0, 9}, "none"},
+		{"radiotap, padded header", 127, cat([]byte{0, 0, 9, 0, 2, 0, 0, 0, 0x20}, []byte{0x88, 1}, make([]byte, 26), snap4, inner4), web4},
+		{"radiotap with a time, padded header", 127, cat([]byte{0, 0, 25, 0, 3, 0, 0, 0x80, 0, 0, 0, 0}, make([]byte, 12), []byte{0x20}, []byte{0x88, 1}, make([]byte, 26), snap4, inner4), web4},
+		{"Prism", 119, cat([]byte{0x44, 0, 0, 0, 144, 0, 0, 0}, make([]byte, 136), []byte{0x08, 1}, make([]byte, 22), snap4, inner4), web4},
+		{"AVS", 163, cat([]byte{0x80, 0x21, 0x10, 0x01, 0, 0, 0, 64}, make([]byte, 56), []byte{0x08, 1}, make([]byte, 22), snap4, inner4), web4},
+		{"PPI", 192, cat([]byte{0, 0, 8, 0, 105, 0, 0, 0}, []byte{0x08, 1}, make([]byte, 22), snap4, inner4), web4},
+		{"PPI in PPI", 192, cat([]byte{0, 0, 8, 0, 192, 0, 0, 0}, []byte{0, 0, 8, 0, 101, 0, 0, 0}, inner4), "none"},
+		{"token ring", 6, cat([]byte{0x10, 0x40}, make([]byte, 12), snap4, inner4), web4},
+		{"token ring with a route", 6, cat([]byte{0x10, 0x40}, make([]byte, 6), []byte{0x80}, make([]byte, 5), []byte{6, 0x30, 0, 0x10, 0, 0x20}, snap4, inner4), web4},
+		{"FDDI", 10, cat([]byte{0x51}, make([]byte, 12), snap4, inner4), web4},
+		{"frame relay", 107, cat([]byte{0x18, 0x41, 3, 0xcc}, inner4), web4},
+		{"frame relay, v6", 107, cat([]byte{0x18, 0x41, 3, 0x8e}, inner6), web6},
+		{"frame relay, long address, SNAP", 107, cat([]byte{0x18, 0x40, 0, 0x41, 3, 0, 0x80, 0, 0, 0}, u16(etIPv4), inner4), web4},
+		{"frame relay of Cisco", 107, cat([]byte{0x18, 0x41}, u16(etIPv4), inner4), web4},
+		{"frame relay, its own signals", 107, cat([]byte{0, 1, 3, 8}, inner4), "none"},
+		{"ipnet", 226, cat([]byte{1, 2, 0, 0, 0, 0, 0, byte(len(inner4))}, make([]byte, 16), inner4), web4},
+		{"IP over InfiniBand", 242, cat(make([]byte, 40), u16(etIPv4, 0), inner4), web4},
+		{"netfilter log", 239, cat([]byte{2, 0, 0, 0, 5, 0, 10, 0, 0, 0, 0, 0, byte(4 + len(inner4)), 0, 9, 0}, inner4), web4},
+		{"netfilter log, the other order", 239, cat([]byte{2, 0, 0, 0, 0, 5, 0, 10, 0, 0, 0, 0, 0, byte(4 + len(inner4)), 0, 9}, inner4), web4},
+		{"netfilter log without a packet", 239, []byte{2, 0, 0, 0, 5, 0, 10, 0, 0, 0, 0, 0, 3, 0, 9, 0, 0x45}, "none"},
+		{"packet filter log", 117, cat([]byte{61, 2}, make([]byte, 62), inner4), web4},
+		{"OpenBSD's IPsec", 109, cat([]byte{2, 0, 0, 0}, make([]byte, 8), inner4), web4},
+		{"MPLS alone", 219, cat([]byte{0, 1, 1, 9}, inner4), web4},
+		{"PPPoE alone", 51, session(inner4), web4},
+		{"VN-Tag", 1, eth(etVNTag, cat(u16(0, 7, etIPv4), inner4)), web4},
+		{"E-Tag", 1, eth(etETag, cat(u16(0, 7, 0, etIPv4), inner4)), web4},
+		{"Cisco metadata", 1, eth(etCiscoMeta, cat(u16(0x0101, 1, 7, etIPv4), inner4)), web4},
+		{"backbone", 1, eth(etBackbone, cat(u16(0, 7), eth(etIPv4, inner4))), web4},
+		{"NSH", 1, eth(etNSH, cat([]byte{0x0f, 0xc6, 1, 1}, make([]byte, 20), inner4)), web4},
+		{"MACsec without encryption", 1, eth(etMACsec, cat([]byte{0, 0}, make([]byte, 4), u16(etIPv4), inner4, make([]byte, 16))), web4},
+		{"MACsec with a channel", 1, eth(etMACsec, cat([]byte{0x20, 0}, make([]byte, 12), u16(etIPv4), inner4, make([]byte, 16))), web4},
+		{"MACsec with encryption", 1, eth(etMACsec, cat([]byte{0x2c, 0}, make([]byte, 12), u16(etIPv4), inner4)), "none"},
 		{"LLC and SNAP", 1, eth(uint16(8+len(inner4)), cat(snap4, inner4)), web4},
 		{"LLC of something else", 1, eth(38, cat([]byte{0x42, 0x42, 3}, make([]byte, 35))), "none"},
 		{"authentication header", 1, outer(nhAuth, cat([]byte{byte(protoIPIP), 4}, make([]byte, 22), inner4)), web4},
@@ -137,6 +175,23 @@ func parseCases() []parseCase {
 		{"VXLAN", 1, outer(UDP, udp(5000, portVXLAN, cat([]byte{8, 0, 0, 0, 0, 0, 9, 0}, eth(etIPv4, inner4)))), web4},
 		{"VXLAN, VLAN inside", 1, outer(UDP, udp(5000, portVXLAN, cat([]byte{8, 0, 0, 0, 0, 0, 9, 0}, eth(etVLAN, cat(u16(7, etIPv6), inner6))))), web6},
 		{"GENEVE with options", 1, outer(UDP, udp(5000, portGENEVE, cat([]byte{1, 0}, u16(etTransEther), make([]byte, 8), eth(etIPv4, inner4)))), web4},
+		{"VXLAN with a policy", 1, outer(UDP, udp(5000, portVXLAN, cat([]byte{0x88, 0x40, 0, 3, 0, 0, 9, 0}, eth(etIPv4, inner4)))), web4},
+		{"VXLAN on Linux's old port", 1, outer(UDP, udp(5000, portVXLANOld, cat([]byte{8, 0, 0, 0, 0, 0, 9, 0}, eth(etIPv4, inner4)))), web4},
+		{"VXLAN-GPE", 1, outer(UDP, udp(5000, portVXLANGPE, cat([]byte{0x0c, 0, 0, 1, 0, 0, 9, 0}, inner4))), web4},
+		{"NSH in VXLAN-GPE", 1, outer(UDP, udp(5000, portVXLANGPE, cat([]byte{0x0c, 0, 0, 4, 0, 0, 9, 0}, []byte{0x0f, 0xc2, 2, 3, 0, 0, 0, 9}, eth(etIPv6, inner6)))), web6},
+		{"MPLS in UDP", 1, outer(UDP, udp(5000, portMPLS, cat([]byte{0, 1, 1, 9}, inner4))), web4},
+		{"PIM register", 1, outer(protoPIM, cat([]byte{0x21, 0, 0, 0, 0, 0, 0, 0}, inner4)), web4},
+		{"MPLS in IP", 1, outer(protoMPLS, cat([]byte{0, 1, 1, 9}, inner4)), web4},
+		{"Ethernet in IP", 1, outer(protoEthIP, cat([]byte{0x30, 0}, eth(etIPv4, inner4))), web4},
+		{"GRE to a cache", 1, outer(protoGRE, cat(u16(0, etWCCP), inner4)), web4},
+		{"GRE to a cache, version 2", 1, outer(protoGRE, cat(u16(0, etWCCP), make([]byte, 4), inner4)), web4},
+		{"CAPWAP", 1, outer(UDP, udp(5000, portCAPWAP, cat([]byte{0, 0x10, 2, 0, 0, 0, 0, 0}, eth(etIPv4, inner4)))), web4},
+		{"CAPWAP, 802.11, swapped", 1, outer(UDP, udp(portCAPWAP, 5000, cat([]byte{0, 0x10, 3, 0, 0, 0, 0, 0}, []byte{1, 0x08}, make([]byte, 22), snap4, inner4))), web4},
+		{"CAPWAP, 802.11", 1, outer(UDP, udp(portCAPWAP, 5000, cat([]byte{0, 0x10, 3, 0, 0, 0, 0, 0}, []byte{0x88, 2}, make([]byte, 24), snap4, inner4))), web4},
+		{"CAPWAP, keep alive", 1, outer(UDP, udp(portCAPWAP, 5000, cat([]byte{0, 0x10, 3, 0x08, 0, 0, 0, 0}, make([]byte, 40)))), "192.0.2.1:5247 > 192.0.2.2:5000 udp ..."},
+		{"L2TP", 1, outer(UDP, udp(portL2TP, portL2TP, cat(u16(2, 7, 9), []byte{0xff, 3}, u16(0x21), inner4))), web4},
+		{"L2TP with all there is", 1, outer(UDP, udp(5000, portL2TP, cat(u16(0x4a02, uint16(18+len(inner6)), 7, 9, 1, 1, 2, 0), u16(0x57), inner6))), web6},
+		{"L2TP, control", 1, outer(UDP, udp(5000, portL2TP, cat(u16(0xc802, 12, 7, 0, 1, 1), []byte("tied up")))), "192.0.2.1:5000 > 192.0.2.2:1701 udp ..."},
 		{"GTP-U", 1, gtp(0x30), web4},
 		{"GTP-U with extension", 1, gtp(0x34, 0, 1, 0, 0x85, 1, 0, 9, 0), web4},
 		{"IPv6 extensions", 1, eth(etIPv6, ip6(0, c6, s6, cat([]byte{60, 0, 0, 0, 0, 0, 0, 0}, []byte{6, 1}, make([]byte, 14), get))), web6},
@@ -156,6 +211,8 @@ func parseCases() []parseCase {
 		{"short", 1, make([]byte, 9), "none"},
 		{"cut IPv6 extension", 1, eth(etIPv6, ip6(0, c6, s6, []byte{6, 0})), "none"},
 		{"another link type", 127, inner4, "none"},
+		{"first fragment, cut", 1, eth(etIPv4, part(ip4(UDP, c4, s4, udp(4000, 53, []byte("a question")))))[:14+20+8+4], "10.0.0.1:4000 > 10.0.0.2:53 udp a qu cut 6"},
+		{"first fragment, cut, v6", 1, eth(etIPv6, ip6(44, c6, s6, cat([]byte{17, 0, 0, 1, 0, 0, 0, 1}, udp(4000, 53, []byte("a question")))))[:14+40+8+8+4], "[fd00::1]:4000 > [fd00::2]:53 udp a qu cut 6"},
 	}
 }
 
@@ -259,6 +316,9 @@ func TestID(t *testing.T) {
 
 // Offsets are in order and within the data, and the way back has the same key.
 func FuzzParse(f *testing.F) {
+	for _, c := range parseCases() {
+		f.Add(uint16(c.link), c.in)
+	}
 	f.Add(uint16(1), eth(etVLAN, cat(u16(7, etIPv4), ip4(TCP, c4, s4, get))))
 	f.Add(uint16(1), eth(etIPv6, ip6(0, c6, s6, cat([]byte{44, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 8, 0, 0, 0, 1}, get))))
 	f.Add(uint16(101), ip4(UDP, c4, s4, udp(1, portVXLAN, cat([]byte{8, 0, 0, 0, 0, 0, 9, 0}, eth(etIPv4, ip4(TCP, c4, s4, get))))))

@@ -9,7 +9,7 @@ type Info struct {
 	Key     Key
 	Iface   *pcap.Interface // where it was seen: the interface of its first packet
 	First   int64           // time of its first kept packet, ns
-	Last    int64           // time of its last kept packet, ns
+	Last    int64           // time of its last kept packet, ns; an index rounds it up (see package segment)
 	Packets [2]uint64       // by direction
 	Bytes   [2]uint64       // on the wire, by direction
 	Flags   [2]uint8        // TCP flags seen, or-ed, by direction

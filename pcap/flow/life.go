@@ -14,7 +14,8 @@ const (
 
 // Life says whether packets of one key belong to one flow or to the next: a connection lives
 // until a SYN begins another one (after FIN or RST, or with another initial sequence number),
-// anything else until it was idle. The zero Life has seen nothing.
+// anything else until it was idle. A SYN that is older than what was seen, with the number that
+// is known, is a late copy of the one that began it. The zero Life has seen nothing.
 type Life struct {
 	isn   [2]uint32
 	known uint8 // bit d: isn[d] is known
@@ -51,7 +52,7 @@ func (l *Life) Over(h *Header, idle int64) bool {
 	if h.Flags&ACK != 0 {
 		return !same && (l.Ended() || l.known&(1<<h.Dir) != 0)
 	}
-	return l.Ended() || !same
+	return l.Ended() && !(same && idle < 0) || !same
 }
 
 // Forget says whether nothing more is to be expected of a flow of proto after idle ns.

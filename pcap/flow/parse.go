@@ -30,7 +30,7 @@ type Header struct {
 	Dir       Dir   // of this packet, in the key
 	Flags     uint8 // TCP
 	Truncated bool  // the capture cut the payload short
-	Fragments bool  // Fragment is valid: this is a part of an IP packet
+	Fragments bool  // Fragment is valid: this is a part of an IP packet, and may become whole
 	Window    uint16
 	Seq, Ack  uint32
 	Network   int // where the innermost IP header begins
@@ -108,6 +108,26 @@ func between(b []byte, off int, et uint16) (int, uint16, bool) {
 		if len(b) >= off+8 && b[off] == 0x11 {
 			return off + 8, pppType(binary.BigEndian.Uint16(b[off+6:])), true
 		}
+	case etMACsec: // where it does not encrypt (IEEE 802.1AE, 9.3)
+		n := 6
+		if len(b) > off && b[off]&0x20 != 0 { // its channel's name
+			n += 8
+		}
+		if len(b) >= off+n+2 && b[off]&0x8c == 0 {
+			return off + n + 2, binary.BigEndian.Uint16(b[off+n:]), true
+		}
+	case etVNTag, etETag, etCiscoMeta: // a tag, and the EtherType (IEEE 802.1BR)
+		n := 6
+		if et == etVNTag {
+			n = 4
+		}
+		if len(b) >= off+n+2 {
+			return off + n + 2, binary.BigEndian.Uint16(b[off+n:]), true
+		}
+	case etBackbone: // a tag, and a whole Ethernet frame (IEEE 802.1ah)
+		return off + 4, etTransEther, len(b) > off+4
+	case etNSH:
+		return nsh(b, off)
 	case etTransEther: // NVGRE, GENEVE and VXLAN carry whole Ethernet frames
 		if len(b) >= off+14 {
 			return off + 14, binary.BigEndian.Uint16(b[off+12:]), true
@@ -138,7 +158,7 @@ func (h *Header) ipv4(b []byte, off int) bool {
 	frag := binary.BigEndian.Uint16(ip[6:])
 	h.Fragments = frag&0x3fff != 0
 	if h.Fragments {
-		h.Fragment = Fragment{uint32(binary.BigEndian.Uint16(ip[4:])), uint32(frag&0x1fff) * 8, frag&0x2000 != 0}
+		h.fragment(Fragment{uint32(binary.BigEndian.Uint16(ip[4:])), uint32(frag&0x1fff) * 8, frag&0x2000 != 0})
 	}
 	next := ip[9]
 	if t := h.Transport; next == nhAuth && !h.Fragments && len(b) >= t+8 { // RFC 4302
@@ -151,6 +171,16 @@ func (h *Header) ipv4(b []byte, off int) bool {
 	copy(h.Key.A[12:], ip[12:16])
 	copy(h.Key.B[12:], ip[16:20])
 	return true
+}
+
+// fragment notes what part of a packet this is. The first part, where the capture cut it, is
+// taken for a packet that was cut: it has the transport header, and never becomes whole.
+func (h *Header) fragment(f Fragment) {
+	if f.Offset == 0 && h.WireEnd > h.End {
+		h.Fragments = false
+		return
+	}
+	h.Fragment = f
 }
 
 // Next-header values of IPv6 extension headers (IANA, "IPv6 Extension Header Types").
@@ -208,7 +238,10 @@ func (h *Header) ipv6(b []byte, off int) bool {
 	}
 	h.Network, h.Transport = off, l4
 	h.WireEnd, h.End = off+total, end
-	h.Fragments, h.Fragment = fragments, frag
+	h.Fragments = fragments
+	if fragments {
+		h.fragment(frag)
+	}
 	h.Key = Key{Proto: Proto(next)}
 	copy(h.Key.A[:], ip[8:24])
 	copy(h.Key.B[:], ip[24:40])

@@ -17,18 +17,30 @@ const (
 	etMPLS       = 0x8847
 	etMPLSMulti  = 0x8848
 	etPPPoE      = 0x8864
+	etWCCP       = 0x883e
 	etERSPAN2    = 0x88be
 	etQinQ       = 0x88a8
+	etMACsec     = 0x88e5
+	etBackbone   = 0x88e7
+	etCiscoMeta  = 0x8909
+	etVNTag      = 0x8926
+	etETag       = 0x893f
+	etNSH        = 0x894f
 	etQinQOld    = 0x9100
 	etERSPAN3    = 0x22eb
 )
 
 // UDP ports of tunnels, each with a header that must look right as well.
 const (
-	portGTPU   = 2152
-	portTeredo = 3544
-	portVXLAN  = 4789
-	portGENEVE = 6081
+	portL2TP     = 1701
+	portGTPU     = 2152
+	portTeredo   = 3544
+	portVXLAN    = 4789
+	portVXLANGPE = 4790
+	portCAPWAP   = 5247
+	portGENEVE   = 6081
+	portMPLS     = 6635
+	portVXLANOld = 8472 // Linux's, before IANA gave one
 )
 
 // IP protocol numbers of tunnels.
@@ -36,122 +48,11 @@ const (
 	protoIPIP  Proto = 4
 	protoIPv6  Proto = 41
 	protoGRE   Proto = 47
+	protoEthIP Proto = 97
+	protoPIM   Proto = 103
+	protoMPLS  Proto = 137
 	protoEther Proto = 143
 )
-
-// linkLayer finds the first network header: its offset and EtherType.
-func linkLayer(link pcap.LinkType, b []byte) (off int, et uint16, ok bool) {
-	be := binary.BigEndian
-	switch link {
-	case pcap.LinkEthernet:
-		if len(b) < 14 {
-			return 0, 0, false
-		}
-		return 14, be.Uint16(b[12:]), true
-	case pcap.LinkNull, pcap.LinkLoop:
-		return 4, ipVersion(b, 4), len(b) > 4
-	case pcap.LinkRaw, pcap.LinkIPv4, pcap.LinkIPv6, 12, 14:
-		return 0, ipVersion(b, 0), len(b) > 0
-	case pcap.LinkSLL:
-		if len(b) < 16 {
-			return 0, 0, false
-		}
-		return 16, be.Uint16(b[14:]), true
-	case pcap.LinkSLL2:
-		if len(b) < 20 {
-			return 0, 0, false
-		}
-		return 20, be.Uint16(b), true
-	case pcap.LinkCisco:
-		return 4, cisco(b), len(b) > 4
-	case pcap.LinkWireless:
-		return wireless(b, 0)
-	case pcap.LinkRadiotap:
-		if len(b) < 4 {
-			return 0, 0, false
-		}
-		return wireless(b, int(binary.LittleEndian.Uint16(b[2:])))
-	case pcap.LinkPPP, pcap.LinkPPPHDLC:
-		if et := cisco(b); link == pcap.LinkPPPHDLC && et != 0 {
-			return 4, et, true
-		}
-		if len(b) >= 2 && b[0] == 0xff && b[1] == 0x03 { // HDLC-like framing (RFC 1662)
-			off = 2
-		}
-		if len(b) > off && b[off]&1 != 0 { // the protocol in one byte (RFC 1661, 6.5)
-			return off + 1, pppType(uint16(b[off])), true
-		}
-		if len(b) < off+2 {
-			return 0, 0, false
-		}
-		return off + 2, pppType(be.Uint16(b[off:])), true
-	}
-	return 0, 0, false
-}
-
-// cisco is the EtherType behind the two bytes that frames of Cisco's HDLC begin with, 0: it is
-// none.
-func cisco(b []byte) uint16 {
-	if len(b) < 4 || b[0]&0x7f != 0x0f || b[1] != 0 {
-		return 0
-	}
-	return binary.BigEndian.Uint16(b[2:])
-}
-
-// wireless finds what a data frame holds (IEEE 802.11, 9.2 and 9.3.2), if it is not encrypted.
-func wireless(b []byte, off int) (int, uint16, bool) {
-	const (
-		data, qos, null              = 2, 8, 4
-		toDS, fromDS, protected, htc = 0x01, 0x02, 0x40, 0x80
-	)
-	if len(b) < off+24 || b[off]>>2&3 != data || b[off]>>4&null != 0 || b[off+1]&protected != 0 {
-		return 0, 0, false
-	}
-	n := 24
-	if b[off+1]&(toDS|fromDS) == toDS|fromDS {
-		n += 6 // a fourth address
-	}
-	if b[off]>>4&qos != 0 {
-		n += 2
-		if b[off+1]&htc != 0 {
-			n += 4
-		}
-	}
-	return off + n, etLLC, true
-}
-
-// llc takes the header off that stands in place of an EtherType (IEEE 802.2 with SNAP: RFC 1042).
-func llc(b []byte, off int) (int, uint16, bool) {
-	if len(b) < off+8 || string(b[off:off+6]) != "\xaa\xaa\x03\x00\x00\x00" {
-		return off, 0, false
-	}
-	return off + 8, binary.BigEndian.Uint16(b[off+6:]), true
-}
-
-// ipVersion is the EtherType that the first nibble stands for.
-func ipVersion(b []byte, off int) uint16 {
-	if len(b) <= off {
-		return 0
-	}
-	switch b[off] >> 4 {
-	case 4:
-		return etIPv4
-	case 6:
-		return etIPv6
-	}
-	return 0
-}
-
-// pppType turns a PPP protocol number (RFC 1661) into an EtherType.
-func pppType(p uint16) uint16 {
-	switch p {
-	case 0x0021:
-		return etIPv4
-	case 0x0057:
-		return etIPv6
-	}
-	return 0
-}
 
 // mpls takes the label stack off (RFC 3032); what is below is told by its first nibble.
 func mpls(b []byte, off int) (int, uint16, bool) {
@@ -189,6 +90,13 @@ func (h *Header) tunnel(b []byte) (off int, et uint16, ok bool) {
 		return t, etIPv6, ipVersion(in, t) == etIPv6
 	case protoEther:
 		return t, etTransEther, len(in) > t+14
+	case protoEthIP: // version 3 (RFC 3378)
+		return t + 2, etTransEther, len(in) > t+2+14 && in[t] == 0x30
+	case protoPIM: // a register holds a packet (RFC 7761, 4.9.3)
+		et = ipVersion(in, t+8)
+		return t + 8, et, et != 0 && in[t] == 0x21
+	case protoMPLS: // RFC 4023
+		return t, etMPLS, len(in) > t+4
 	case protoGRE:
 		return gre(in, t)
 	case UDP:
@@ -227,6 +135,11 @@ func gre(b []byte, off int) (int, uint16, bool) {
 		return off + link, et2, ok
 	}
 	switch et {
+	case etWCCP: // what is given to a cache, behind a header that version 2 has
+		if len(b) > off && ipVersion(b, off) != etIPv4 {
+			off += 4
+		}
+		et = etIPv4
 	case etERSPAN2:
 		if flags&0x1000 != 0 { // with a sequence number it is type II, without it type I
 			off += 8
@@ -257,15 +170,104 @@ func teredo(b []byte, off int) (int, uint16, bool) {
 	return off, et, et == etIPv6
 }
 
-// udpTunnel recognises Teredo (RFC 4380), VXLAN (RFC 7348), GENEVE (RFC 8926) and GTP-U (3GPP TS 29.281).
+// l2tp takes the header of a data message off (RFC 2661, 3.1). Version 3's is not told from its
+// cookie without the session's beginning.
+func l2tp(b []byte, off int) (int, uint16, bool) {
+	const control, length, sequence, offset = 0x8000, 0x4000, 0x0800, 0x0200
+	flags := binary.BigEndian.Uint16(b[off:])
+	if flags&control != 0 || flags&15 != 2 {
+		return 0, 0, false
+	}
+	off += 6
+	if flags&length != 0 {
+		off += 2
+	}
+	if flags&sequence != 0 {
+		off += 4
+	}
+	if flags&offset != 0 {
+		if len(b) < off+2 {
+			return 0, 0, false
+		}
+		off += 2 + int(binary.BigEndian.Uint16(b[off:]))
+	}
+	if len(b) <= off {
+		return 0, 0, false
+	}
+	link, et, ok := linkLayer(pcap.LinkPPP, b[off:])
+	return off + link, et, ok && et != 0
+}
+
+// vxlan takes the header of that name off (RFC 7348), with a group's policy or without
+// (draft-smith-vxlan-group-policy).
+func vxlan(b []byte, off int) (int, uint16, bool) {
+	switch {
+	case b[off] == 0x08 && b[off+1]|b[off+2]|b[off+3] == 0, b[off] == 0x88 && b[off+1]&^0x48 == 0:
+		return off + 8, etTransEther, len(b) > off+8+14
+	}
+	return 0, 0, false
+}
+
+// capwap takes the header off that an access point's data has (RFC 5415, 4.3), if it is neither
+// encrypted nor a fragment.
+func capwap(b []byte, off int) (int, uint16, bool) {
+	n, native, wifi := int(b[off+1]>>3)*4, b[off+2]&1 != 0, b[off+2]>>1&31 == 1
+	if b[off] != 0 || b[off+3]&0x88 != 0 || n < 8 || len(b) < off+n+24 || native && !wifi {
+		return 0, 0, false
+	}
+	off += n
+	switch {
+	case !native:
+		return off, etTransEther, true
+	case b[off]&15 != 8 && b[off+1]&15 == 8: // some swap the two bytes of the frame's control
+		return dataFrame(b, off, b[off+1], b[off])
+	}
+	return wireless(b, off)
+}
+
+// byNext turns the number of what follows, as VXLAN-GPE and NSH have it, into an EtherType.
+func byNext(n byte) uint16 {
+	switch n {
+	case 1:
+		return etIPv4
+	case 2:
+		return etIPv6
+	case 3:
+		return etTransEther
+	case 4:
+		return etNSH
+	case 5:
+		return etMPLS
+	}
+	return 0
+}
+
+// nsh takes a network service header off (RFC 8300, 2).
+func nsh(b []byte, off int) (int, uint16, bool) {
+	if len(b) < off+8 || b[off]>>6 != 0 {
+		return off, 0, false
+	}
+	n, et := int(b[off+1]&0x3f)*4, byNext(b[off+3])
+	return off + n, et, n >= 8 && len(b) > off+n && et != 0
+}
+
+// udpTunnel recognises L2TP, Teredo (RFC 4380), VXLAN and its generic extension
+// (draft-ietf-nvo3-vxlan-gpe), CAPWAP, MPLS (RFC 7510), GENEVE (RFC 8926) and GTP-U (3GPP TS
+// 29.281).
 func udpTunnel(b []byte, udp int, dport, sport uint16) (int, uint16, bool) {
 	p := udp + 8
 	switch {
-	case dport == portVXLAN:
-		if b[p] != 0x08 || b[p+1]|b[p+2]|b[p+3] != 0 {
-			return 0, 0, false
-		}
-		return p + 8, etTransEther, len(b) > p+8+14
+	case dport == portVXLAN || dport == portVXLANOld:
+		return vxlan(b, p)
+	case dport == portVXLANGPE:
+		et := byNext(b[p+3])
+		return p + 8, et, b[p]&0xcc == 0x0c && len(b) > p+8 && et != 0
+	case dport == portMPLS:
+		return p, etMPLS, true
+	case dport == portCAPWAP || sport == portCAPWAP:
+		return capwap(b, p)
+	case dport == portL2TP || sport == portL2TP:
+		return l2tp(b, p)
 	case dport == portGENEVE:
 		n := int(b[p]&0x3f) * 4
 		et := binary.BigEndian.Uint16(b[p+2:])

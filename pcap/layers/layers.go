@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/sshark/sshark/pcap"
+	"github.com/sshark/sshark/pcap/flow"
 )
 
 // Layer is one header, or what no header is left in.
@@ -52,7 +53,13 @@ type next func(d *decoder, off int) (next, int)
 func Decode(link pcap.LinkType, b []byte) []Layer {
 	d := &decoder{b: b}
 	read, off := linkLayer(link), 0
-	for read != nil && len(d.out) < maxLayers {
+	inner := flow.Layers(nil, link, b)
+	for len(d.out) < maxLayers {
+		if read == nil {
+			if read = d.skip(&off, inner); read == nil {
+				break
+			}
+		}
 		before := len(d.out)
 		var to int
 		if read, to = read(d, off); to < off || to > len(d.b) { // no reader goes back
@@ -67,6 +74,27 @@ func Decode(link pcap.LinkType, b []byte) []Layer {
 	d.payload(off)
 	d.padding(b)
 	return d.out
+}
+
+// skip makes one layer of the headers at off that only package flow knows, up to the next IP
+// header that it finds in the packet, and goes on there. nil: there is none.
+func (d *decoder) skip(off *int, inner []flow.Header) next {
+	for i := range inner {
+		at := inner[i].Network
+		if at < *off || at >= len(d.b) || len(d.out) > 0 && d.out[len(d.out)-1].From >= at {
+			continue
+		}
+		if at > *off {
+			name := "Encapsulation"
+			if len(d.out) == 0 {
+				name = "Link layer"
+			}
+			d.out = append(d.out, Layer{Name: name, Summary: fmt.Sprintf("%d bytes", at-*off), From: *off, To: at})
+			*off = at
+		}
+		return byVersion
+	}
+	return nil
 }
 
 // layer begins a layer of n bytes; ok is false, with a note of it, where they are not there.

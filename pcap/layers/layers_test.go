@@ -53,6 +53,8 @@ func TestDecode(t *testing.T) {
 		{"gre with a key", pcap.LinkRaw, "4500003c 00010000 402f 0000 0a000001 0a000002 2000 0800 0000002a" + ip4UDP + udp4, []string{"IPv4", "GRE IPv4 (0x0800)", "IPv4", "UDP", "Payload"}},
 		{"sctp", pcap.LinkRaw, "45000030 00010000 4084 0000 0a000001 0a000002 9c40 0050 00000001 00000000 03000010 00000000 00000000 00000000", []string{"IPv4", "SCTP 40000 → 80 SACK", "Payload"}},
 		{"cooked", pcap.LinkSLL2, "0800 0000 00000002 0001 00 06 020000000002 0000" + ip4UDP + udp4, []string{"Linux cooked 2 to us (0)", "IPv4", "UDP", "Payload"}},
+		{"802.11", pcap.LinkWireless, "0801" + strings.Repeat("00", 22) + "aaaa03000000 0800" + ip4UDP + udp4, []string{"Link layer 32 bytes", "IPv4 10.0.0.1 → 10.0.0.2", "UDP", "Payload"}},
+		{"l2tp", pcap.LinkRaw, "45000044 00010000 4011 0000 0a000001 0a000002 06a5 06a5 0030 0000 0002 0007 0009 0021" + ip4UDP + udp4, []string{"IPv4", "UDP 1701 → 1701", "Encapsulation 8 bytes", "IPv4", "UDP 40000 → 53", "Payload"}},
 		{"cut", pcap.LinkEthernet, ether4 + "45000020", []string{"Ethernet", "IPv4 cut off"}},
 		{"no header", pcap.LinkRaw, "ff00", []string{"Payload 2 bytes"}},
 		{"unknown link", 147, "010203", []string{"Payload 3 bytes"}},
@@ -126,6 +128,9 @@ func FuzzDecode(f *testing.F) {
 	for _, s := range []string{ether4 + ip4TCP + synMSS, ether4 + ip4UDP + udp4, "0200000000010200000000028847 0001003f 0001113f" + ip4UDP + udp4} {
 		f.Add(uint16(pcap.LinkEthernet), packet(f, s))
 	}
+	f.Add(uint16(pcap.LinkWireless), packet(f, "0801"+strings.Repeat("00", 22)+"aaaa03000000 0800"+ip4UDP+udp4))
+	f.Add(uint16(pcap.LinkPPI), packet(f, "00000c00 65000000 00000000"+ip4UDP+udp4))
+	f.Add(uint16(pcap.LinkNFLog), packet(f, "02000000 24000900"+ip4UDP+udp4))
 	// What package flow found worth to keep.
 	seeds, err := filepath.Glob("../flow/testdata/fuzz/*/*")
 	if err != nil {

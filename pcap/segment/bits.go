@@ -120,6 +120,35 @@ func (r *bitReader) number(k uint) uint64 {
 	return high<<k | r.bits(k)
 }
 
+// A column of a table has a parameter for all its values, from each of which the lowest one is
+// taken: k; or noBits, as they are all the same; or noBits and the bits that each of them has,
+// which is shorter for what is spread evenly, as ports are.
+const (
+	noBits   = 64
+	maxParam = noBits + 64
+)
+
+// value appends a value of a column.
+func (w *bitWriter) value(v uint64, param uint) {
+	switch {
+	case param < noBits:
+		w.number(v, param)
+	case param > noBits:
+		w.bits(v, param-noBits)
+	}
+}
+
+// value reads a value of a column.
+func (r *bitReader) value(param uint) uint64 {
+	switch {
+	case param < noBits:
+		return r.number(param)
+	case param > noBits:
+		return r.bits(param - noBits)
+	}
+	return 0
+}
+
 // lengths counts numbers by their length in bits, to choose k.
 type lengths [65]uint32
 
@@ -147,34 +176,43 @@ func (l *lengths) best() (k uint, total uint64) {
 	return k, total
 }
 
-// The filter of a segment's flows says in a byte for each of them which flows are surely not
-// in it (B. H. Bloom, Space/Time Trade-offs in Hash Coding with Allowable Errors, 1970): one in
-// forty that is not there looks as if it was.
-const filterProbes = 5
-
-// probe is the n-th bit that stands for a flow in a filter of so many bits.
-func probe(id uint64, n int, size uint64) uint64 {
-	h := id * 0x9E3779B97F4A7C15
-	return uint64(uint32(h>>32)+uint32(n)*(uint32(h)|1)) * size >> 32
-}
-
-func addToFilter(filter []byte, id uint64) {
-	for n := range filterProbes {
-		at := probe(id, n, uint64(len(filter))*8)
-		filter[at>>3] |= 1 << (at & 7)
-	}
-}
-
-// mayHave says whether a flow may be in the filter.
-func mayHave(filter []byte, id uint64) bool {
-	if len(filter) == 0 {
-		return false
-	}
-	for n := range filterProbes {
-		at := probe(id, n, uint64(len(filter))*8)
-		if filter[at>>3]&(1<<(at&7)) == 0 {
-			return false
+// column is the parameter of a column with these values.
+func (l *lengths) column() uint {
+	top, count := uint(0), uint64(0)
+	for n, of := range l {
+		if count += uint64(of); of > 0 {
+			top = uint(n)
 		}
 	}
-	return true
+	k, total := l.best()
+	switch {
+	case top == 0:
+		return noBits
+	case count*uint64(top) < total:
+		return noBits + top
+	}
+	return k
+}
+
+// Durations are kept with three bits behind their first one, and from 2^24 ns on to 2^20 ns. They
+// are rounded up: by less than an eighth, and by less than about a millisecond.
+const (
+	durationBits  = 3
+	durationShift = 20
+)
+
+// rounded is the number of the shortest duration that is kept and no shorter than ns.
+func rounded(ns uint64) uint64 {
+	shift := uint(min(max(bits.Len64(ns), durationBits+1)-durationBits-1, durationShift))
+	v := ns >> shift
+	if v<<shift != ns {
+		v++
+	}
+	return uint64(shift)<<durationBits + v
+}
+
+// duration is what rounded has numbered.
+func duration(v uint64) (ns uint64) {
+	shift := min(max(v>>durationBits, 1)-1, durationShift)
+	return (v - shift<<durationBits) << shift
 }

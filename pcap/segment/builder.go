@@ -8,7 +8,7 @@ import (
 
 const (
 	spanBytes = 256 << 10 // of the segment that share one entry of the time index
-	markBytes = 4 << 10   // of the segment between two packets whose offset is noted
+	markBytes = 4 << 10   // of the segment that are a page: the first packet behind begins the next
 )
 
 // Builder is the index of a segment that is being written or scanned.
@@ -49,7 +49,7 @@ type record struct {
 	packets     [2]uint32
 	iface       uint32
 	number      uint32 // of its first packet
-	lastNumber  uint32 // of its last packet
+	page        uint32 // of its last packet
 	posted      uint32 // bytes of postings
 	head, tail  uint32 // chunks, numbered from 1
 	flags       [2]uint8
@@ -63,10 +63,11 @@ type span struct {
 	min, max int64
 	drops    uint64 // that its packets report
 	number   uint32 // of the first packet in it
-	marks    uint32 // how many marks are before it
+	marks    uint32 // how many marks are before it: the number of its first page
 }
 
-// mark is where a packet is.
+// mark is where a page begins: a packet, and all that follow within markBytes or the span. Pages
+// are numbered from 0.
 type mark struct {
 	number, offset uint32 // of the packet; of its block, divided by 4
 }
@@ -125,21 +126,6 @@ func (b *Builder) AddName(offset int64, n pcap.Name) {
 // Add notes a packet of interface iface that stands at offset, and its flow.
 func (b *Builder) Add(offset int64, iface uint32, p *pcap.Packet, h *flow.Header, e *Entry, as how) {
 	number := uint32(b.packets)
-	if as != seen {
-		e.slot = uint32(len(b.flows))
-		b.most += maxFlowBytes
-		b.flows = append(b.flows, record{id: e.ID, key: h.Key, first: p.Time, last: p.Time, iface: iface, number: number, lastNumber: number})
-	}
-	f := &b.flows[e.slot]
-	f.first, f.last = min(f.first, p.Time), max(f.last, p.Time)
-	f.packets[h.Dir]++
-	f.bytes[h.Dir] += uint64(p.Length)
-	f.flags[h.Dir] |= h.Flags
-	f.opener = e.Opener
-	if number != f.number {
-		b.post(f, number)
-	}
-
 	if n := len(b.spans); n == 0 || offset-b.spans[n-1].offset >= spanBytes {
 		b.spans = append(b.spans, span{offset, p.Time, p.Time, p.Drops, number, uint32(len(b.marks))})
 		b.marks = append(b.marks, mark{number, uint32(offset >> 2)})
@@ -153,6 +139,21 @@ func (b *Builder) Add(offset int64, iface uint32, p *pcap.Packet, h *flow.Header
 			b.most += maxMarkBytes
 		}
 	}
+	page := uint32(len(b.marks) - 1)
+	if as != seen {
+		e.slot = uint32(len(b.flows))
+		b.most += maxFlowBytes
+		b.flows = append(b.flows, record{id: e.ID, key: h.Key, first: p.Time, last: p.Time, iface: iface, number: number, page: page})
+	}
+	f := &b.flows[e.slot]
+	f.first, f.last = min(f.first, p.Time), max(f.last, p.Time)
+	f.packets[h.Dir]++
+	f.bytes[h.Dir] += uint64(p.Length)
+	f.flags[h.Dir] |= h.Flags
+	f.opener = e.Opener
+	if number != f.number {
+		b.post(f, page)
+	}
 	if b.packets == 0 {
 		b.first, b.last = p.Time, p.Time
 	}
@@ -165,10 +166,11 @@ func (b *Builder) Add(offset int64, iface uint32, p *pcap.Packet, h *flow.Header
 	c.drops += p.Drops
 }
 
-// post appends to a flow's posting list: how many packets of other flows came since its last.
-func (b *Builder) post(f *record, number uint32) {
-	d := number - f.lastNumber - 1
-	f.lastNumber = number
+// post appends to a flow's posting list: how many pages there are from that of its last packet
+// to this one's.
+func (b *Builder) post(f *record, page uint32) {
+	d := page - f.page
+	f.page = page
 	for {
 		v := byte(d)
 		if d >= 0x80 {
@@ -220,9 +222,9 @@ func (b *Builder) info(n int, i *flow.Info) {
 }
 
 // indexBytes is at least what Encode will need. A gap between two packets of a flow takes one
-// bit more than the number of the last packet at most: no more than 26 bits, as a packet has 32
-// bytes and a segment 1 GiB. With checksums that is less than three and a half bytes.
-func (b *Builder) indexBytes() int { return b.most + int(b.packets)*7/2 }
+// bit more than the number of the last page at most: no more than 20 bits, as a segment has 1
+// GiB. With checksums that is less than 21.
+func (b *Builder) indexBytes() int { return b.most + int(b.packets)*21/8 }
 
 // Vantages numbers vantages by name, so that all interfaces of a pod share one.
 type Vantages struct {
@@ -233,8 +235,12 @@ type Vantages struct {
 // names neither pod nor node.
 func (v *Vantages) Of(i *pcap.Interface) (uint32, string) {
 	name := flow.Vantage(i)
+	return v.number(name), name
+}
+
+func (v *Vantages) number(name string) uint32 {
 	if name == "" {
-		return 0, ""
+		return 0
 	}
 	n, ok := v.numbers[name]
 	if !ok {
@@ -244,5 +250,5 @@ func (v *Vantages) Of(i *pcap.Interface) (uint32, string) {
 		n = uint32(len(v.numbers) + 1)
 		v.numbers[name] = n
 	}
-	return n, name
+	return n
 }

@@ -1,7 +1,7 @@
 package segment
 
 import (
-	"encoding/binary"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +11,6 @@ import (
 
 	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
-	"github.com/sshark/sshark/pcap/pcapng"
 )
 
 // Query chooses packets of one segment.
@@ -31,39 +30,48 @@ type Query struct {
 	OnName func(pcap.Name)
 }
 
-// Cursor reads the packets of the matching flows, in the order of the segment.
+// Cursor reads the packets of the matching flows, in the order of the segment: in each page that
+// has some it looks for those that are of one of the flows there.
 type Cursor struct {
-	q      Query
-	src    io.ReaderAt
-	size   int64 // of the segment
-	ifaces []*pcap.Interface
-	flows  []flow.ID
-	addrs  map[netip.Addr]struct{} // of the flows; nil: all
-	names  []Name
-	recs   []uint64 // number of a packet << 32 | number in flows
-	next   int
-	id     flow.ID
-	drops  uint64
+	q        Query
+	src      io.ReaderAt
+	size     int64 // of the segment
+	ifaces   []*pcap.Interface
+	vantages []uint32 // of the interfaces
+	flows    []chosen
+	addrs    map[netip.Addr]struct{} // of the flows; nil: all
+	names    []Name
+	recs     []uint64 // for each packet its page << 32 | number in flows
+	pages    []mark   // what is needed of them
+	end      uint64   // packets from the beginning of the segment that may be read
+	more     bool     // there may be packets behind end: recs has them too
+	next     int      // of recs: the first one behind the page in hand
+	id       flow.ID
+	drops    uint64
 
-	marks  []mark // where packets are: for each that is read the last one before it
-	mark   int    // the last one before the next packet
-	at     int64  // the next block
-	number uint64 // of the next packet at or behind it
+	page   uint32   // in hand
+	wanted []wanted // flows with packets in it
+	left   int      // of them, still to come
+	at     int64    // the next block
+	number uint64   // of the next packet at or behind it
+	h      flow.Header
 
 	buf    []byte
 	window []byte // what of buf is read
 	from   int64  // its offset
 }
 
+// chosen is a flow that matches. Its packets are those of its key and vantage from its first one
+// on, up to the first one of the flow that has them next.
+type chosen struct {
+	id      flow.ID
+	key     flow.Key
+	vantage uint32
+	number  uint32 // of its first packet
+}
+
 // ErrGone: the segment is not in memory any more. Its index on the disk is complete.
 var ErrGone = errors.New("segment was completed")
-
-const (
-	windowBytes = 1 << 20
-	gapBytes    = 32 << 10 // what is rather read than skipped
-	guessBytes  = 2 << 10  // what is read of a block that is behind the last mark, at first
-	packetBlock = 6        // type of a block that is a packet (pcapng, 4.3)
-)
 
 // tell hands out what is known of a segment before its flows are chosen.
 func (q *Query) tell(ifaces []*pcap.Interface, names iter.Seq[pcap.Name]) {
@@ -80,12 +88,12 @@ func (q *Query) tell(ifaces []*pcap.Interface, names iter.Seq[pcap.Name]) {
 	}
 }
 
-// choose notes a flow if it matches.
-func (c *Cursor) choose(i *flow.Info) bool {
+// choose notes a flow if it matches. Its vantage is that of an interface.
+func (c *Cursor) choose(i *flow.Info, vantage, number uint32) bool {
 	if i.Last < c.q.Since || c.q.Until != 0 && i.First >= c.q.Until || !c.q.Match(i) {
 		return false
 	}
-	c.flows = append(c.flows, i.ID)
+	c.flows = append(c.flows, chosen{i.ID, i.Key, vantage, number})
 	if c.q.OnName != nil {
 		c.addrs[i.Key.Addr(flow.AtoB).Addr()] = struct{}{}
 		c.addrs[i.Key.Addr(flow.BtoA).Addr()] = struct{}{}
@@ -95,7 +103,10 @@ func (c *Cursor) choose(i *flow.Info) bool {
 
 // Cursor reads from src, the segment of the index.
 func (x *Index) Cursor(src io.ReaderAt, q Query) (*Cursor, error) {
-	c := &Cursor{q: q, src: src, size: x.Size, ifaces: x.Interfaces, addrs: map[netip.Addr]struct{}{}, drops: q.drops(x.spans)}
+	c := &Cursor{q: q, src: src, size: x.Size, ifaces: x.Interfaces, addrs: map[netip.Addr]struct{}{}, drops: q.drops(x.spans), end: x.Packets}
+	if q.End > 0 {
+		c.end, c.more = min(c.end, q.End), true
+	}
 	q.tell(x.Interfaces, func(yield func(pcap.Name) bool) {
 		for i := range x.Names {
 			if !yield(x.Names[i].Name) {
@@ -103,62 +114,77 @@ func (x *Index) Cursor(src io.ReaderAt, q Query) (*Cursor, error) {
 			}
 		}
 	})
+	var vantages Vantages
+	for _, name := range x.vantages {
+		c.vantages = append(c.vantages, vantages.number(name))
+	}
 	var lists []postings
 	if err := x.eachFlow(q.Since, q.Until, func(i *flow.Info, p *postings) error {
-		if c.choose(i) {
+		if c.choose(i, c.vantages[p.iface], p.number) {
 			lists = append(lists, *p)
 		}
 		return nil
 	}); err != nil {
 		return nil, err
 	}
-	lo, hi := q.within(x.spans, x.Packets)
+	if len(lists) == 0 {
+		return c, nil
+	}
 	r := restReader{x: x}
+	c.pages = make([]mark, x.pages)
+	first := make([]uint32, len(lists)) // pages: places are read, and then postings, each in order
+	at := -1
 	for n := range lists {
-		p := &lists[n]
-		number := p.number
-		c.add(number, uint32(n), lo, hi)
+		var err error
+		if at, err = r.reach(c.pages, at, func(s *span) bool { return s.number <= lists[n].number }); err != nil {
+			return nil, err
+		}
+		from := x.spans[at].marks
+		first[n] = from + pageOf(c.pages[from:][:x.places[at].marks+1], lists[n].number)
+	}
+	lo, hi := q.within(x.spans, uint32(x.pages))
+	for n := range lists {
+		p, page := &lists[n], uint64(first[n])
+		c.add(page, uint32(n), lo, hi)
 		ok, err := r.gaps(p, func(gap uint64) bool {
-			number += gap + 1
-			c.add(number, uint32(n), lo, hi)
-			return gap < x.Packets && number < x.Packets && uint64(len(c.recs)) <= x.Packets
+			page += gap
+			c.add(page, uint32(n), lo, hi)
+			return gap < uint64(x.pages) && page < uint64(x.pages) && uint64(len(c.recs)) <= x.Packets
 		})
 		if err != nil {
 			return nil, err
 		}
 		if !ok {
-			return nil, fmt.Errorf("%w: postings of flow %v", ErrIndex, c.flows[n])
+			return nil, fmt.Errorf("%w: postings of flow %v", ErrIndex, c.flows[n].id)
 		}
 	}
 	c.order(x.Names)
-	last := -1
+	at = -1
 	for _, rec := range c.recs {
-		n := last
-		for n+1 < len(x.spans) && uint64(x.spans[n+1].number) <= rec>>32 {
-			n++
-		}
-		if n < 0 {
-			return nil, fmt.Errorf("%w: places", ErrIndex)
-		}
-		if n == last {
-			continue
-		}
-		last = n
 		var err error
-		if c.marks, err = r.marks(c.marks, n); err != nil {
+		if at, err = r.reach(c.pages, at, func(s *span) bool { return uint64(s.marks) <= rec>>32 }); err != nil {
 			return nil, err
 		}
 	}
 	return c, nil
 }
 
+// pageOf is the page that a packet is in.
+func pageOf(pages []mark, number uint32) uint32 {
+	n, found := slices.BinarySearchFunc(pages, number, func(m mark, number uint32) int { return cmp.Compare(m.number, number) })
+	if !found {
+		n--
+	}
+	return uint32(max(n, 0))
+}
+
 // Cursor reads the segment as it is now.
 func (l *Live) Cursor(q Query) (*Cursor, error) {
-	c := &Cursor{q: q, src: l, addrs: map[netip.Addr]struct{}{}}
+	c := &Cursor{q: q, src: l, addrs: map[netip.Addr]struct{}{}, more: true}
 	q.tell(l.Interfaces(), slices.Values(l.Names()))
 	var lists []uint32
 	if err := l.eachFlow(func(n uint32, i *flow.Info) error {
-		if c.choose(i) {
+		if c.choose(i, 0, 0) {
 			lists = append(lists, n)
 		}
 		return nil
@@ -166,7 +192,7 @@ func (l *Live) Cursor(q Query) (*Cursor, error) {
 		return nil, err
 	}
 	var list []byte
-	var lo, hi uint64
+	var lo, hi uint32
 	for from := 0; from < len(lists) || from == 0; {
 		l.mu.RLock()
 		if l.b == nil {
@@ -175,23 +201,32 @@ func (l *Live) Cursor(q Query) (*Cursor, error) {
 		}
 		if from == 0 {
 			c.size = l.size
-			lo, hi = q.within(l.b.spans, l.b.packets)
-			c.drops = q.drops(l.b.spans)
+			if c.end = l.b.packets; q.End > 0 {
+				c.end = min(c.end, q.End)
+			}
+			var vantages Vantages
 			for i := range l.b.ifaces {
 				c.ifaces = append(c.ifaces, l.b.ifaces[i].iface)
+				c.vantages = append(c.vantages, vantages.number(flow.Vantage(c.ifaces[i])))
 			}
 			c.names = slices.Clone(l.b.names)
-			c.marks = l.b.marks[:len(l.b.marks):len(l.b.marks)] // what is there does not change
+			c.pages = l.b.marks[:len(l.b.marks):len(l.b.marks)] // what is there does not change
+			lo, hi = q.within(l.b.spans, uint32(len(c.pages)))
+			c.drops = q.drops(l.b.spans)
 		}
 		to := min(from+256, len(lists))
 		for n := from; n < to; n++ {
 			f := &l.b.flows[lists[n]]
-			number := uint64(f.number)
-			c.add(number, uint32(n), lo, hi)
+			if int(f.iface) >= len(c.ifaces) || uint64(f.number) >= c.end { // it came when the segment was looked at already
+				continue
+			}
+			c.flows[n].vantage, c.flows[n].number = c.vantages[f.iface], f.number
+			page := uint64(pageOf(c.pages, f.number))
+			c.add(page, uint32(n), lo, hi)
 			list = l.b.appendPosts(list[:0], f)
 			eachGap(list, func(gap uint64) {
-				number += gap + 1
-				c.add(number, uint32(n), lo, hi)
+				page += gap
+				c.add(page, uint32(n), lo, hi)
 			})
 		}
 		l.mu.RUnlock()
@@ -240,22 +275,20 @@ func (x *Index) EachFlow(since, until int64, visit func(*flow.Info) error) error
 	return x.eachFlow(since, until, func(i *flow.Info, _ *postings) error { return visit(i) })
 }
 
-// within is which packets of the segment may be in the window.
-func (q *Query) within(spans []span, packets uint64) (lo, hi uint64) {
+// within is which of so many pages of the segment may have packets in the window.
+func (q *Query) within(spans []span, pages uint32) (lo, hi uint32) {
 	since, until := q.Since, q.Until
-	if hi = packets; q.End > 0 {
-		hi = min(hi, q.End)
-	}
+	hi = pages
 	for n := range spans {
 		if spans[n].max >= since {
 			break
 		}
-		if lo = packets; n+1 < len(spans) {
-			lo = uint64(spans[n+1].number)
+		if lo = pages; n+1 < len(spans) {
+			lo = spans[n+1].marks
 		}
 	}
 	for n := len(spans) - 1; n >= 0 && until != 0 && spans[n].min >= until; n-- {
-		hi = min(hi, uint64(spans[n].number))
+		hi = min(hi, spans[n].marks)
 	}
 	return lo, hi
 }
@@ -271,10 +304,10 @@ func (q *Query) drops(spans []span) (n uint64) {
 	return n
 }
 
-// add notes a packet of a flow if it may be in the window.
-func (c *Cursor) add(number uint64, n uint32, lo, hi uint64) {
-	if number >= lo && number < hi {
-		c.recs = append(c.recs, number<<32|uint64(n))
+// add notes that a packet of a flow is in a page, if that may be in the window.
+func (c *Cursor) add(page uint64, n uint32, lo, hi uint32) {
+	if page >= uint64(lo) && page < uint64(hi) {
+		c.recs = append(c.recs, page<<32|uint64(n))
 	}
 }
 
@@ -337,118 +370,3 @@ func (c *Cursor) Len() int { return len(c.recs) }
 
 // Flow is the flow of the last packet.
 func (c *Cursor) Flow() flow.ID { return c.id }
-
-// Next fills p, borrowed until the next Next. It returns io.EOF at the end, and ErrIndex if
-// the index does not fit the segment.
-func (c *Cursor) Next(p *pcap.Packet) error {
-	for c.next < len(c.recs) {
-		rec := c.recs[c.next]
-		b, err := c.seek(rec >> 32)
-		if err != nil {
-			return err
-		}
-		off := c.at
-		id, size := pcapng.DecodePacket(b, p)
-		if size == 0 {
-			if b, err = c.read(off, int64(binary.LittleEndian.Uint32(b[4:]))); err != nil {
-				return err
-			}
-			if id, size = pcapng.DecodePacket(b, p); size == 0 {
-				return fmt.Errorf("%w: no packet at byte %d", ErrIndex, off)
-			}
-		}
-		if int64(id) >= int64(len(c.ifaces)) {
-			return fmt.Errorf("%w: packet without interface at byte %d", ErrIndex, off)
-		}
-		c.next++
-		c.at += int64(size)
-		c.number++
-		if p.Time < c.q.Since || c.q.Until != 0 && p.Time >= c.q.Until {
-			continue
-		}
-		for len(c.names) > 0 && c.names[0].Offset < off {
-			c.q.OnName(c.names[0].Name)
-			c.names = c.names[1:]
-		}
-		p.Iface = c.ifaces[id]
-		c.id = c.flows[uint32(rec)]
-		return nil
-	}
-	return io.EOF
-}
-
-// seek goes to the packet of this number, and returns what is read from its block on: at least
-// the block's head.
-func (c *Cursor) seek(number uint64) ([]byte, error) {
-	for c.mark+1 < len(c.marks) && uint64(c.marks[c.mark+1].number) <= number {
-		c.mark++
-	}
-	if m := c.marks[c.mark]; uint64(m.number) > c.number || c.at == 0 {
-		c.at, c.number = int64(m.offset)<<2, uint64(m.number)
-	}
-	for {
-		b, err := c.read(c.at, 8)
-		if err != nil {
-			return nil, err
-		}
-		kind, size := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
-		if size < 12 || size&3 != 0 || size > pcapng.MaxBlock || c.number > number {
-			return nil, fmt.Errorf("%w: no block at byte %d", ErrIndex, c.at)
-		}
-		if kind == packetBlock {
-			if c.number == number {
-				return b, nil
-			}
-			c.number++
-		}
-		c.at += int64(size)
-	}
-}
-
-// read is what there is from off on: at least need bytes.
-func (c *Cursor) read(off, need int64) ([]byte, error) {
-	if skip := off - c.from; skip >= 0 && skip+need <= int64(len(c.window)) {
-		return c.window[skip:], nil
-	}
-	size := int(min(max(need, c.plan(off)-off), c.size-off))
-	if int64(size) < need {
-		return nil, fmt.Errorf("%w: the segment ends before byte %d", ErrIndex, off+need)
-	}
-	if cap(c.buf) < size {
-		c.buf = make([]byte, size, min(max(size, 2*cap(c.buf)), pcapng.MaxBlock))
-	}
-	n, err := c.src.ReadAt(c.buf[:size], off)
-	c.from, c.window = off, c.buf[:n]
-	if n < size && err != io.EOF {
-		return nil, fmt.Errorf("read segment at byte %d: %w", off, err)
-	}
-	if int64(n) < need {
-		return nil, fmt.Errorf("%w: the segment ends before byte %d", ErrIndex, off+need)
-	}
-	return c.window, nil
-}
-
-// plan is how far it is worth to read from off on: to the end of the packets that come one
-// after the other, as far as marks tell.
-func (c *Cursor) plan(off int64) int64 {
-	end := off
-	ahead := c.mark
-	for _, rec := range c.recs[c.next:] {
-		for ahead+1 < len(c.marks) && uint64(c.marks[ahead+1].number) <= rec>>32 {
-			ahead++
-		}
-		from := int64(c.marks[ahead].offset) << 2
-		to := from + markBytes
-		if ahead+1 < len(c.marks) && c.marks[ahead+1].number == c.marks[ahead].number+1 {
-			to = int64(c.marks[ahead+1].offset) << 2 // a large packet
-		}
-		if to <= end {
-			continue
-		}
-		if from-end > gapBytes && end > off || to-off > windowBytes {
-			break
-		}
-		end = to
-	}
-	return max(end, off) + guessBytes
-}

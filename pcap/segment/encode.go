@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"hash/crc32"
+	"math"
 	"slices"
 
 	"github.com/sshark/sshark/pcap"
@@ -13,10 +14,10 @@ import (
 )
 
 const (
-	blockFlows = 256 // flows that are coded together
-	ownGaps    = 16  // so many gaps have a parameter of their own
+	blockFlows = 1024 // flows that are coded together
+	ownGaps    = 16   // so many gaps have a parameter of their own
 
-	// What parts of an index take at most; a flow with its part of what 256 of them share.
+	// What parts of an index take at most; a flow with its part of what the flows of a block share.
 	maxFlowBytes = 113
 	maxSpanBytes = 48
 	maxMarkBytes = 9
@@ -26,8 +27,8 @@ const (
 // far as is known, and then of the other.
 const (
 	colNumber = iota // packets between its first and that of the flow before
-	colFirst         // time since the first packet of the flow before, zigzag
-	colLast          // time since its first packet
+	colFirst         // time since the first packet of the flow before, which may be below 0
+	colLast          // time since its first packet, as rounded numbers it
 	colIface
 	colOpener // and storedID
 	colProto
@@ -41,12 +42,9 @@ const (
 	colBytesB
 	colFlagsA
 	colFlagsB
-	colPosts // bits of its postings
+	colPosts // bits of its postings; if there are two packets, the pages between them instead
 	columns
 )
-
-// noBits is the parameter of a column whose values are all the same.
-const noBits = 64
 
 // storedID: the ID does not follow from the first packet, and is there.
 const storedID = 8
@@ -101,7 +99,7 @@ func (b *Builder) Encode(size int64) []byte {
 	head = appendHosts(head, hosts)
 
 	e := flowEncoder{b: b, numbers: numbers, vantages: vantagesOf(described)}
-	filter := make([]byte, len(b.flows))
+	filter := appendFilter(nil, b.flows)
 	var flows, posts, list []byte
 	number, first := uint32(0), b.first
 	for from := 0; from < len(b.flows); from += blockFlows {
@@ -109,7 +107,6 @@ func (b *Builder) Encode(size int64) []byte {
 		low, high := part[0].first, part[0].last
 		for n := range part {
 			low, high = min(low, part[n].first), max(high, part[n].last)
-			addToFilter(filter, uint64(part[n].id))
 		}
 		wasFlows, wasPosts := len(flows), len(posts)
 		flows, posts, list = e.block(flows, posts, list, part, low)
@@ -138,14 +135,25 @@ func (b *Builder) Encode(size int64) []byte {
 // appendSpans appends the time index, and returns what says where packets are: for each span
 // its marks but the first, which is where the span begins.
 func (b *Builder) appendSpans(head []byte) (_, places []byte) {
-	var numbers, offsets lengths
-	for n := 1; n < len(b.marks); n++ {
-		numbers.add(uint64(b.marks[n].number - b.marks[n-1].number))
-		offsets.add(uint64(b.marks[n].offset - b.marks[n-1].offset))
+	least := mark{math.MaxUint32, math.MaxUint32}
+	eachPage := func(do func(m mark)) { // that is not the first of its span
+		for n, s := 1, 1; n < len(b.marks); n++ {
+			if s < len(b.spans) && n == int(b.spans[s].marks) {
+				s++
+				continue
+			}
+			do(mark{b.marks[n].number - b.marks[n-1].number, b.marks[n].offset - b.marks[n-1].offset})
+		}
 	}
-	kn, _ := numbers.best()
-	ko, _ := offsets.best()
-	head = append(head, byte(kn), byte(ko))
+	eachPage(func(m mark) { least = mark{min(least.number, m.number), min(least.offset, m.offset)} })
+	var numbers, offsets lengths
+	eachPage(func(m mark) {
+		numbers.add(uint64(m.number - least.number))
+		offsets.add(uint64(m.offset - least.offset))
+	})
+	kn, ko := numbers.column(), offsets.column()
+	head = binary.AppendUvarint(append(head, byte(kn)), uint64(least.number))
+	head = binary.AppendUvarint(append(head, byte(ko)), uint64(least.offset))
 	head = binary.AppendUvarint(head, uint64(len(b.spans)))
 	var last span
 	for n, s := range b.spans {
@@ -157,8 +165,8 @@ func (b *Builder) appendSpans(head []byte) (_, places []byte) {
 		was := len(places)
 		marks := b.marks[s.marks:to]
 		for i := 1; i < len(marks); i++ {
-			w.number(uint64(marks[i].number-marks[i-1].number), kn)
-			w.number(uint64(marks[i].offset-marks[i-1].offset), ko)
+			w.value(uint64(marks[i].number-marks[i-1].number-least.number), kn)
+			w.value(uint64(marks[i].offset-marks[i-1].offset-least.offset), ko)
 		}
 		places = w.close()
 		head = binary.AppendUvarint(head, uint64(s.offset-last.offset))
@@ -253,7 +261,7 @@ func (e *flowEncoder) block(flows, posts, list []byte, part []record, low int64)
 	// The gaps of short lists share a parameter.
 	var short lengths
 	for n := range part {
-		if f := &part[n]; f.gaps() < ownGaps {
+		if f := &part[n]; f.gaps() > 1 && f.gaps() < ownGaps {
 			list = e.b.appendPosts(list[:0], f)
 			eachGap(list, short.add)
 		}
@@ -271,8 +279,8 @@ func (e *flowEncoder) block(flows, posts, list []byte, part []record, low int64)
 		hosts := [2]uint32{e.numbers[f.key.A], e.numbers[f.key.B]}
 		ports := [2]uint16{f.key.PortA, f.key.PortB}
 		v[colNumber][n] = uint64(f.number - number)
-		v[colFirst][n] = zigzag(f.first - first)
-		v[colLast][n] = uint64(f.last - f.first)
+		v[colFirst][n] = uint64(f.first-first) ^ signBit
+		v[colLast][n] = rounded(uint64(f.last - f.first))
 		v[colIface][n] = uint64(f.iface)
 		v[colOpener][n] = uint64(f.opener)
 		if e.stored[n] = int(f.iface) >= len(e.vantages) || flow.NewID(&f.key, e.vantages[f.iface], f.first) != f.id; e.stored[n] {
@@ -288,6 +296,10 @@ func (e *flowEncoder) block(flows, posts, list []byte, part []record, low int64)
 
 		was := w.len()
 		list = e.b.appendPosts(list[:0], f)
+		if f.gaps() == 1 {
+			v[colPosts][n], _ = binary.Uvarint(list)
+			continue
+		}
 		k := shared
 		if f.gaps() >= ownGaps {
 			var own lengths
@@ -303,6 +315,9 @@ func (e *flowEncoder) block(flows, posts, list []byte, part []record, low int64)
 		v[colPosts][n] = w.len() - was
 	}
 	posts = w.close()
+	if len(part) > 1 { // the first flow's is that of the block: here it is what takes least
+		v[colNumber][0] = v[colNumber][1]
+	}
 
 	flows = append(flows, byte(shared))
 	var ks [columns]uint
@@ -314,17 +329,16 @@ func (e *flowEncoder) block(flows, posts, list []byte, part []record, low int64)
 			values[n] -= least
 			l.add(values[n])
 		}
-		if ks[c], _ = l.best(); l[0] == uint32(len(part)) {
-			ks[c] = noBits
+		if c == colFirst {
+			least = zigzag(int64(least ^ signBit))
 		}
+		ks[c] = l.column()
 		flows = binary.AppendUvarint(append(flows, byte(ks[c])), least)
 	}
 	w = bitWriter{b: flows}
 	for n := range part {
 		for c := range columns {
-			if ks[c] != noBits {
-				w.number(v[c][n], ks[c])
-			}
+			w.value(v[c][n], ks[c])
 		}
 		if e.stored[n] {
 			w.bits(uint64(part[n].id), 64)
@@ -343,6 +357,9 @@ func eachGap(list []byte, do func(uint64)) {
 		list = list[n:]
 	}
 }
+
+// signBit makes the order of signed numbers that of unsigned ones.
+const signBit = 1 << 63
 
 // zigzag makes small numbers of either sign small.
 func zigzag(v int64) uint64 { return uint64(v)<<1 ^ uint64(v>>63) }

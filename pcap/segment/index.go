@@ -20,9 +20,12 @@ const (
 	headerBytes = 16 + 13*8 + 3*4
 	crcBytes    = 64 << 10
 	maxPart     = 1 << 31
-	maxSize     = 1 << 34 // of a segment: offsets, divided by 4, have 32 bits
+	maxSize     = 1 << 32 // of a segment, which a store makes a quarter as large at most
 	minPacket   = 32      // bytes of one in the segment
 )
+
+// MaxFlows is how many flows a segment has at most; more are not read.
+const MaxFlows = 1 << 18
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -90,7 +93,7 @@ func (h *Header) parse(b []byte) error {
 	*h = Header{Seq: u(0), Size: int64(u(1)), First: int64(u(2)), Last: int64(u(3)), Packets: u(4), Bytes: u(5), Drops: u(6),
 		Flows: uint32(u(7)), filterLen: u(8), headLen: u(9), flowsLen: u(10), placesLen: u(11), postsLen: u(12),
 		filterCRC: le.Uint32(b[120:]), headCRC: le.Uint32(b[124:]), flowsCRC: le.Uint32(b[128:])}
-	if max(h.filterLen, h.headLen, h.flowsLen, h.placesLen, h.postsLen) > maxPart || h.Size < 0 || h.Size > maxSize || h.Packets > uint64(h.Size)/minPacket {
+	if max(h.filterLen, h.headLen, h.flowsLen, h.placesLen, h.postsLen) > maxPart || h.Size < 0 || h.Size > maxSize || h.Packets > uint64(h.Size)/minPacket || u(7) > MaxFlows {
 		return fmt.Errorf("%w: it claims too much", ErrIndex)
 	}
 	return nil
@@ -103,8 +106,10 @@ type Index struct {
 	Names      []Name
 	vantages   []string // of the interfaces
 	spans      []span
-	markK      [2]uint // parameters of marks: numbers, offsets
+	markParam  [2]uint // parameters of marks: numbers, offsets
+	markLeast  [2]uint64
 	places     []place // one for each span
+	pages      int     // of all spans
 	hosts      [][16]byte
 	blocks     []block
 	restCRC    []byte
@@ -114,7 +119,7 @@ type Index struct {
 // place says where in the places the marks of a span are, and how many.
 type place struct {
 	offset, size uint64
-	marks        int
+	marks        int // but the first, which is where the span begins
 }
 
 // block is a part of the flows.
@@ -222,9 +227,11 @@ func (x *Index) readInterfaces(described []byte, known func([]byte) *pcap.Interf
 }
 
 func (x *Index) readSpans(d *decoder) {
-	x.markK = [2]uint{uint(d.byte()), uint(d.byte())}
-	if x.markK[0] > 63 || x.markK[1] > 63 {
-		d.bad = true
+	for n := range x.markParam {
+		x.markParam[n], x.markLeast[n] = uint(d.byte()), d.uvarint()
+		if x.markParam[n] > maxParam || x.markLeast[n] > 1<<32-1 {
+			d.bad = true
+		}
 	}
 	var last span
 	var at uint64
@@ -233,14 +240,18 @@ func (x *Index) readSpans(d *decoder) {
 		last.min += d.varint()
 		last.max = last.min + int64(d.uvarint())
 		last.drops = d.uvarint()
+		if len(x.spans) > 0 && last.offset < x.spans[len(x.spans)-1].offset+spanBytes {
+			d.bad = true
+		}
 		number := uint64(last.number) + d.uvarint()
 		marks, size := d.uvarint(), d.uvarint()
 		if number > x.Packets || number > 1<<32-1 || last.offset < 0 || last.offset > x.Size ||
-			size > x.placesLen-at || marks > size*8 {
+			size > x.placesLen-at || marks > spanBytes/markBytes {
 			d.bad = true
 			return
 		}
-		last.number = uint32(number)
+		last.number, last.marks = uint32(number), uint32(x.pages)
+		x.pages += int(marks) + 1
 		x.spans = append(x.spans, last)
 		x.places = append(x.places, place{at, size, int(marks)})
 		at += size
@@ -340,12 +351,12 @@ func (r *reader) part(n uint64, crc uint32) ([]byte, error) {
 
 // postings are where a flow's posting list is in the postings part.
 type postings struct {
-	number  uint64 // of its first packet
-	packets uint64
-	at      uint64 // bytes
-	skip    uint64 // bits
-	bits    uint64
-	k       uint8 // of a short list
+	at, bits uint64 // where they begin, and how many there are
+	number   uint32 // of its first packet
+	iface    uint32 // of that
+	packets  uint32
+	gap      uint32 // if there are two packets
+	k        uint8  // of a short list
 }
 
 // eachFlow calls visit for each flow that may have packets in the window; the Info is borrowed.
@@ -370,15 +381,17 @@ var errFlows = fmt.Errorf("%w: flows", ErrIndex)
 // eachOf decodes a block of flows.
 func (x *Index) eachOf(b *block, count int, visit func(i *flow.Info, p *postings) error) error {
 	d := decoder{b: b.flows}
-	p := postings{at: b.posts, k: d.byte()}
-	var ks [columns]uint
+	p := postings{at: b.posts * 8, k: d.byte()}
+	end := (b.posts + b.size) * 8
+	var params [columns]uint
 	var least [columns]uint64
 	for c := range columns {
-		ks[c], least[c] = uint(d.byte()), d.uvarint()
-		if ks[c] > noBits {
+		params[c], least[c] = uint(d.byte()), d.uvarint()
+		if params[c] > maxParam {
 			d.bad = true
 		}
 	}
+	least[colFirst] = uint64(unzigzag(least[colFirst]))
 	if d.bad || p.k > 63 {
 		return errFlows
 	}
@@ -388,17 +401,20 @@ func (x *Index) eachOf(b *block, count int, visit func(i *flow.Info, p *postings
 	number, first := b.number, b.min
 	for n := range count {
 		for c := range columns {
-			if v[c] = least[c]; ks[c] != noBits {
-				v[c] += r.number(ks[c])
+			if v[c] = least[c]; params[c] != noBits {
+				v[c] += r.value(params[c])
 			}
 		}
 		proto, ok := decoded(v[colProto])
+		if n == 0 {
+			v[colNumber] = 0
+		}
 		if !ok || v[colHostA] >= uint64(len(x.hosts)) || v[colHostB] >= uint64(len(x.hosts)) || v[colIface] >= uint64(len(x.Interfaces)) ||
-			v[colNumber] > x.Packets || v[colNumber] == 0 && n > 0 || v[colPackets] >= x.Packets || v[colPacketsB] > v[colPackets]+1 || v[colPosts] > b.size*8-p.skip {
+			v[colNumber] > x.Packets || v[colNumber] == 0 && n > 0 || v[colPackets] >= x.Packets || v[colPacketsB] > v[colPackets]+1 {
 			return errFlows
 		}
 		number += v[colNumber]
-		first += unzigzag(v[colFirst])
+		first += int64(v[colFirst])
 		one, other := 0, 1
 		i.Opener = flow.Opener(v[colOpener] & 7)
 		if swapped(i.Opener) {
@@ -410,7 +426,10 @@ func (x *Index) eachOf(b *block, count int, visit func(i *flow.Info, p *postings
 		ports := [2]uint16{}
 		ports[one], ports[other] = uint16(v[colPortA]), uint16(v[colPortB])
 		i.Key.PortA, i.Key.PortB = ports[0], ports[1]
-		i.First, i.Last = first, first+int64(v[colLast])
+		i.First, i.Last = first, x.Last
+		if d := duration(v[colLast]); d < uint64(x.Last-first) {
+			i.Last = first + int64(d)
+		}
 		i.Packets[one], i.Packets[other] = v[colPackets]+1-v[colPacketsB], v[colPacketsB]
 		i.Bytes[one], i.Bytes[other] = v[colBytesA], v[colBytesB]
 		i.Flags[one], i.Flags[other] = uint8(v[colFlagsA]), uint8(v[colFlagsB])
@@ -420,19 +439,23 @@ func (x *Index) eachOf(b *block, count int, visit func(i *flow.Info, p *postings
 		} else {
 			i.ID = flow.NewID(&i.Key, x.vantages[v[colIface]], first)
 		}
-		p.number, p.packets, p.bits = number, v[colPackets]+1, v[colPosts]
-		if r.over() || p.number >= x.Packets {
+		p.number, p.iface, p.packets, p.bits, p.gap = uint32(number), uint32(v[colIface]), uint32(v[colPackets]+1), v[colPosts], 0
+		if p.packets == 2 {
+			p.bits, p.gap = 0, uint32(min(v[colPosts], uint64(x.pages)))
+		}
+		if r.over() || number >= x.Packets || p.bits > end-p.at {
 			return errFlows
 		}
 		if err := visit(&i, &p); err != nil {
 			return err
 		}
-		p.skip += p.bits
+		p.at += p.bits
 	}
 	return nil
 }
 
-// restReader reads places and postings in the order of their offsets, each 64 KiB checked once.
+// restReader reads places and postings. It keeps the 64 KiB that it checked last: what is read in
+// the order of its offsets is checked once.
 type restReader struct {
 	x     *Index
 	block int64 // number + 1 of the block in buf
@@ -472,38 +495,63 @@ func (r *restReader) read(at, size uint64) ([]byte, error) {
 	return r.list, nil
 }
 
-// marks appends where packets of a span are, from its first one on.
-func (r *restReader) marks(dst []mark, n int) ([]mark, error) {
+var errPlaces = fmt.Errorf("%w: places", ErrIndex)
+
+// reach goes on from a span to the last one that is not too far, and fills in its pages.
+func (r *restReader) reach(pages []mark, from int, near func(*span) bool) (at int, err error) {
+	for at = from; at+1 < len(r.x.spans) && near(&r.x.spans[at+1]); at++ {
+	}
+	switch {
+	case at < 0:
+		return at, errPlaces
+	case at == from:
+		return at, nil
+	}
+	return at, r.marks(pages, at)
+}
+
+// marks fills in where the pages of a span begin, and the one behind.
+func (r *restReader) marks(pages []mark, n int) error {
 	x := r.x
 	s, p := &x.spans[n], &x.places[n]
 	b, err := r.read(p.offset, p.size)
 	if err != nil {
-		return dst, err
+		return err
 	}
-	m := mark{s.number, uint32(s.offset >> 2)}
-	dst = append(dst, m)
+	pages = pages[s.marks:]
+	pages[0] = mark{s.number, uint32(s.offset >> 2)}
+	last, end := pages[0], mark{uint32(x.Packets), uint32(x.Size >> 2)}
+	if n+1 < len(x.spans) {
+		end = mark{x.spans[n+1].number, uint32(x.spans[n+1].offset >> 2)}
+		pages[p.marks+1] = end
+	}
 	bits := bitReader{b: b}
-	for range p.marks {
-		number, offset := uint64(m.number)+bits.number(x.markK[0]), uint64(m.offset)+bits.number(x.markK[1])
-		if bits.over() || number >= x.Packets || offset<<2 >= uint64(x.Size) {
-			return dst, fmt.Errorf("%w: places", ErrIndex)
+	for k := range p.marks {
+		number := uint64(last.number) + x.markLeast[0] + bits.value(x.markParam[0])
+		offset := uint64(last.offset) + x.markLeast[1] + bits.value(x.markParam[1])
+		if bits.over() || number <= uint64(last.number) || offset <= uint64(last.offset) ||
+			number >= uint64(end.number) || offset >= uint64(end.offset) {
+			return errPlaces
 		}
-		m = mark{uint32(number), uint32(offset)}
-		dst = append(dst, m)
+		last = mark{uint32(number), uint32(offset)}
+		pages[k+1] = last
 	}
-	return dst, nil
+	return nil
 }
 
 // gaps calls do with each gap of a posting list.
 func (r *restReader) gaps(p *postings, do func(gap uint64) bool) (bool, error) {
-	if p.packets == 1 {
+	switch p.packets {
+	case 1:
 		return p.bits == 0, nil
+	case 2:
+		return do(uint64(p.gap)), nil
 	}
-	b, err := r.read(r.x.placesLen+p.at+p.skip/8, (p.skip%8+p.bits+7)/8)
+	b, err := r.read(r.x.placesLen+p.at/8, (p.at%8+p.bits+7)/8)
 	if err != nil {
 		return false, err
 	}
-	bits := bitReader{b: b, at: p.skip % 8}
+	bits := bitReader{b: b, at: p.at % 8}
 	k := uint(p.k)
 	if p.packets-1 >= ownGaps {
 		k = uint(bits.bits(6))
@@ -513,7 +561,7 @@ func (r *restReader) gaps(p *postings, do func(gap uint64) bool) (bool, error) {
 			return false, nil
 		}
 	}
-	return bits.at == p.skip%8+p.bits, nil
+	return bits.at == p.at%8+p.bits, nil
 }
 
 // decoder reads varints and bytes; bad is set when they end early.

@@ -429,22 +429,29 @@ func resum(in []byte) []byte {
 	}
 	b := bytes.Clone(in)
 	le := binary.LittleEndian
-	head, flows, posts := le.Uint64(b[80:]), le.Uint64(b[88:]), le.Uint64(b[96:])
-	rest := uint64(len(b) - headerBytes)
-	if head > rest || flows > rest-head || posts > rest-head-flows {
-		return in
+	var parts [4][]byte // filter, head, flows, and the rest
+	rest := b[headerBytes:]
+	for n := range parts {
+		size := le.Uint64(b[80+8*n:])
+		if n == 3 {
+			size += le.Uint64(b[112:])
+		}
+		if size > uint64(len(rest)) {
+			return in
+		}
+		parts[n], rest = rest[:size], rest[size:]
 	}
-	p := b[headerBytes+head+flows:][:posts]
-	sums := b[headerBytes : headerBytes+head]
-	if n := (posts + crcBytes - 1) / crcBytes * 4; n <= head {
-		for at := head - n; len(p) > 0; at += 4 {
+	head, p := parts[1], parts[3]
+	if n := (len(p) + crcBytes - 1) / crcBytes * 4; n <= len(head) {
+		for at := len(head) - n; len(p) > 0; at += 4 {
 			k := min(crcBytes, len(p))
-			le.PutUint32(sums[at:], crc32.Checksum(p[:k], castagnoli))
+			le.PutUint32(head[at:], crc32.Checksum(p[:k], castagnoli))
 			p = p[k:]
 		}
 	}
-	le.PutUint32(b[104:], crc32.Checksum(sums, castagnoli))
-	le.PutUint32(b[108:], crc32.Checksum(b[headerBytes+head:][:flows], castagnoli))
+	for n := range 3 {
+		le.PutUint32(b[120+4*n:], crc32.Checksum(parts[n], castagnoli))
+	}
 	le.PutUint32(b[12:], 0)
 	le.PutUint32(b[12:], crc32.Checksum(b[:headerBytes], castagnoli))
 	return b

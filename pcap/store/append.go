@@ -40,7 +40,7 @@ func (s *Store) Append(packets []pcap.Packet) error {
 		src.kept++
 		src.drops += p.Drops
 		h.Parse(src.Iface.Link, p.Data)
-		if l != nil && (!l.Fits(p, s.o.SegmentBytes) || l.Flows() >= maxFlows) {
+		if l != nil && (!l.Fits(p, s.o.SegmentBytes) || l.Flows() >= segment.MaxFlows) {
 			l.Unlock()
 			s.finish()
 			l = nil

@@ -158,8 +158,9 @@ func (s *Store) remake(e *entry, why error) (*segment.Index, error) {
 
 // Flows calls visit for each flow that matches and may have packets in [since, until), until 0
 // being no bound, in the order of their first packets: once for each ID, with the counters of
-// all segments of the window together. The Info is borrowed. Its Iface may be kept. match is as
-// for Packets, and should say the same of a flow in each segment.
+// all segments of the window together. The Info is borrowed. Its Iface may be kept. Its Last is
+// that of the last packet or about a millisecond later at most, as complete segments round it up. match
+// is as for Packets, and should say the same of a flow in each segment.
 func (s *Store) Flows(ctx context.Context, since, until int64, match func(*flow.Info) bool, visit func(*flow.Info) error) error {
 	it := s.Packets(ctx, since, until, nil)
 	defer it.Close()

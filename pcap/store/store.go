@@ -120,7 +120,6 @@ const (
 	defaultSegment = 128 << 20
 	maxSegment     = 1 << 30
 	minBuffer      = 1 << 20
-	maxFlows       = 1 << 18 // of one segment
 	maxNames       = 1 << 16 // that SetName keeps
 	lockFile       = ".lock"
 	brokenExt      = ".broken"

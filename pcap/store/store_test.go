@@ -160,7 +160,7 @@ func TestDamage(t *testing.T) {
 			b, _ := os.ReadFile(filepath.Join(filepath.Dir(p("")), segments[2]+segment.ExtIndex))
 			return os.WriteFile(p(segment.ExtIndex), b, 0o644)
 		}, whole, "", true},
-		{"newer index", func(p func(string) string) error { return poke(p(segment.ExtIndex), 8, 3) }, without, "its index has format version 3", false},
+		{"newer index", func(p func(string) string) error { return poke(p(segment.ExtIndex), 8, segment.IndexVersion+1) }, without, fmt.Sprintf("its index has format version %d", segment.IndexVersion+1), false},
 		{"older index", func(p func(string) string) error { return poke(p(segment.ExtIndex), 8, 1) }, whole, "", true},
 		{"older index, shorter than the header of this one", func(p func(string) string) error {
 			return errors.Join(poke(p(segment.ExtIndex), 8, 1), os.Truncate(p(segment.ExtIndex), 112))
