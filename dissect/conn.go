@@ -49,6 +49,7 @@ type conn struct {
 	next     string
 	rest     []byte
 	probe    *prober // nil: nothing was shown to the protocols yet
+	unheard  bool    // ignored by what one side said before the other
 	listed   bool    // in the worker's list of datagram flows with a parser
 	fins     [2]bool
 	isn      [2]uint32 // initial sequence numbers, by direction of the key
@@ -228,15 +229,15 @@ func (c *conn) Gap(d flow.Dir, n int64, time int64) {
 	if c.w.within(time) {
 		c.flow.Lost[d^c.client] += uint64(n)
 	}
-	switch c.phase {
-	case parsing:
+	switch {
+	case c.phase == parsing:
 		if err := c.parser.Gap(d^c.client, n, Stamp{Time: time}); err != nil {
 			c.giveUp(err)
 		}
-	case probing:
-		if !c.streams() {
-			return // each datagram is shown by itself
-		}
+	case c.phase == ignored && c.unheard: // the other's beginning was lost: what was said answered it
+		c.phase, c.unheard, c.probe = probing, false, &prober{}
+		c.probe.gap(c, d, n, time)
+	case c.phase == probing && c.streams(): // each datagram is shown by itself
 		if c.probe == nil {
 			c.probe = &prober{}
 		}

@@ -205,6 +205,9 @@ func TestEngine(t *testing.T) {
 		"a beginning that was cut": {new(wire).open().tcp(client, server, 101, 201, ack, "Q and more\n").cut(10).tcp(server, client, 201, 112, ack, "more\n").
 			tcp(client, server, 112, 206, ack, "Q hi\n").tcp(server, client, 206, 117, ack, "A hi\n").packets,
 			[]string{"line 10.0.0.1>10.0.0.2 hi true"}},
+		"a beginning that was lost": {new(wire).open().tcp(server, client, 201, 106, ack, "more of it\n").
+			tcp(client, server, 106, 212, ack, "Q hi\n").tcp(server, client, 212, 111, ack, "A hi\n").packets,
+			[]string{"line 10.0.0.1>10.0.0.2 hi false"}},
 		"nobody's": {new(wire).open().tcp(client, server, 101, 201, ack, "something\n").tcp(client, server, 111, 201, ack, "Q hi\n").packets, nil},
 		"a switch": {new(wire).open().tcp(client, server, 101, 201, ack, "Q hi\nUP\nQ a").tcp(client, server, 112, 201, ack, "gain\n").tcp(server, client, 201, 117, ack, "A again\n").packets,
 			[]string{"line 10.0.0.1>10.0.0.2 hi false", "line 10.0.0.1>10.0.0.2 again true"}},

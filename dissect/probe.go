@@ -145,6 +145,7 @@ func (p *prober) claimed(c *conn, proto *Protocol, swap bool) {
 func (p *prober) failed(c *conn) {
 	if p.tries >= maxProbes || c.opened && !p.gapped[0] && !p.gapped[1] {
 		c.phase, c.probe = ignored, nil
+		c.unheard = p.tries == 0 && (len(p.buf[0]) == 0 || len(p.buf[1]) == 0)
 		return
 	}
 	p.restart()

@@ -68,33 +68,28 @@ func step(d flow.Dir, s string) cuttest.Step {
 	return cuttest.Step{Dir: d, Data: []byte(s)}
 }
 
-func play(t testing.TB, steps ...cuttest.Step) (calls []string) {
-	for i := range steps {
-		steps[i].Time = int64(i+1) * 1e6
+func play(t testing.TB, steps ...cuttest.Step) []string {
+	return cuttest.Calls(t, Protocol(), 100, tell, steps...)
+}
+
+// tell is a call in short: what was said, what came of it and the bodies, with marks.
+func tell(c *dissect.Call) string {
+	s := string(c.Message.AppendStatus(append(c.Message.AppendSummary(nil), ' ')))
+	for part := range 2 {
+		if b := c.Message.Body(part); b != nil {
+			s += fmt.Sprintf("%s:%s", b.Type, b.Data)
+		}
 	}
-	_, err := cuttest.Play(t, Protocol(), steps, 100, func(c *dissect.Call) (string, string) {
-		s := string(c.Message.AppendStatus(append(c.Message.AppendSummary(nil), ' ')))
-		for part := range 2 {
-			if b := c.Message.Body(part); b != nil {
-				s += fmt.Sprintf("%s:%s", b.Type, b.Data)
-			}
-		}
-		if s = strings.TrimSpace(s); c.Error {
-			s = "!" + s
-		}
-		if c.Incomplete {
-			s = "~" + s
-		}
-		if c.Reverse {
-			s = "<" + s
-		}
-		calls = append(calls, s)
-		return "", ""
-	})
-	if err != nil {
-		calls = append(calls, err.Error())
+	if s = strings.TrimSpace(s); c.Error {
+		s = "!" + s
 	}
-	return calls
+	if c.Incomplete {
+		s = "~" + s
+	}
+	if c.Reverse {
+		s = "<" + s
+	}
+	return s
 }
 
 const hello = "AMQP\x00\x00\x09\x01"
@@ -175,20 +170,9 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
-
 func BenchmarkPublish(b *testing.B) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(&dissect.Flow{Opening: 1}, k)
 	data := []byte(publish(1, "order.created") + head(1, 1000, "text/plain") + body(1, strings.Repeat("x", 1000)))
-	b.ReportAllocs()
-	b.SetBytes(int64(len(data)))
-	for i := 0; b.Loop(); i++ {
-		p.Data(0, data, dissect.Stamp{Time: int64(i)})
-	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+	k.Bench(b, p, data)
 }

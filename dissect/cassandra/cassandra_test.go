@@ -11,6 +11,7 @@ import (
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/dissect/cuttest"
+	"github.com/sshark/sshark/dissect/frames"
 	"github.com/sshark/sshark/pcap/flow"
 )
 
@@ -72,26 +73,21 @@ func void5(stream int) string { return envelope(0x85, 0, stream, opResult, num(r
 
 func step(d flow.Dir, s string) cuttest.Step { return cuttest.Step{Dir: d, Data: []byte(s)} }
 
-func play(t testing.TB, steps ...cuttest.Step) (calls []string) {
-	for i := range steps {
-		steps[i].Time = int64(i+1) * 1e6
+func play(t testing.TB, steps ...cuttest.Step) []string {
+	return cuttest.Calls(t, Protocol(), 1<<20, tell, steps...)
+}
+
+// tell is a call in short: what was asked and what came of it, with marks.
+func tell(c *dissect.Call) string {
+	e := c.Message.(*exchange)
+	s := fmt.Sprintf("%s -> %s", e.AppendSummary(nil), e.AppendStatus(nil))
+	if c.Incomplete {
+		s = "~" + s
 	}
-	_, err := cuttest.Play(t, Protocol(), steps, 1<<20, func(c *dissect.Call) (string, string) {
-		e := c.Message.(*exchange)
-		s := fmt.Sprintf("%s -> %s", e.AppendSummary(nil), e.AppendStatus(nil))
-		if c.Incomplete {
-			s = "~" + s
-		}
-		if c.Reverse {
-			s = "<" + s
-		}
-		calls = append(calls, s)
-		return "", ""
-	})
-	if err != nil {
-		calls = append(calls, err.Error())
+	if c.Reverse {
+		s = "<" + s
 	}
-	return calls
+	return s
 }
 
 func TestParser(t *testing.T) {
@@ -178,10 +174,10 @@ func TestDetect(t *testing.T) {
 // TestLimits: what waits and what was prepared is bounded.
 func TestLimits(t *testing.T) {
 	var steps []cuttest.Step
-	for n := range maxPending + 5 {
+	for n := range frames.MaxPending + 5 {
 		steps = append(steps, step(0, query(n, "USE a")))
 	}
-	if calls := play(t, steps...); len(calls) != maxPending+5 {
+	if calls := play(t, steps...); len(calls) != frames.MaxPending+5 {
 		t.Errorf("%d calls", len(calls))
 	}
 	p := newParser(&dissect.Flow{}, nil)
@@ -193,22 +189,9 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
-
 func BenchmarkQuery(b *testing.B) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(&dissect.Flow{Opening: 1}, k)
 	req, resp := []byte(query(1, "SELECT * FROM shop.orders WHERE id = 17")), []byte(void(1))
-	b.ReportAllocs()
-	b.SetBytes(int64(len(req) + len(resp)))
-	for i := 0; b.Loop(); i++ {
-		at := dissect.Stamp{Time: int64(i)}
-		p.Data(0, req, at)
-		p.Data(1, resp, at)
-	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+	k.Bench(b, p, req, resp)
 }

@@ -24,10 +24,7 @@ type exchange struct {
 	compression string
 	whole       bool
 	bodies      bool // wanted
-	cut         bool
 	limit       int
-	first       int64
-	last        int64
 	size        int64
 
 	said        bool // there is a response

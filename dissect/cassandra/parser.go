@@ -12,12 +12,9 @@ import (
 const (
 	keepMessage = 16 << 10 // bytes of a message, where its body is not wanted
 	keepSegment = maxSegment + packedHead + trailer
-	maxPending  = 10_000   // requests without a response
-	maxKept     = 4 << 20  // bytes of them; the newest may go beyond
-	maxPrepared = 4096     // statements
-	maxTexts    = 4 << 20  // bytes of them
-	maxIdle     = 64 << 10 // bytes of memory that are kept for use again
-	maxBad      = 4        // times that bytes are none of Cassandra's, before a flow without a call is given up
+	maxPrepared = 4096    // statements
+	maxTexts    = 4 << 20 // bytes of them
+	maxBad      = 4       // times that bytes are none of Cassandra's, before a flow without a call is given up
 )
 
 // parser is one flow.
@@ -30,9 +27,7 @@ type parser struct {
 	good        bool
 	started     bool   // STARTUP was seen
 	compression string // that it asked for
-	waiting     frames.Waiting[int16, exchange]
-	early       frames.Early[int16]
-	kept        int // bytes of requests that wait
+	waiting     frames.Queue[int16, exchange]
 	prepared    map[string]string
 	texts       int    // bytes of prepared statements
 	plain       []byte // what was compressed
@@ -71,7 +66,7 @@ func (p *parser) Data(d flow.Dir, b []byte, at dissect.Stamp) error {
 	if p.bodies, p.shown = wanted, limit; wanted {
 		p.limit = max(p.limit, limit)
 	}
-	p.early.Expire(at.Time)
+	p.waiting.Expire(at.Time)
 	h := &p.half[d]
 	for len(b) > 0 {
 		keep := p.limit
@@ -115,9 +110,7 @@ func (p *parser) Close(at dissect.Stamp) {
 			p.message(h, &h.inner.Frame)
 		}
 	}
-	for i := p.waiting.Oldest(); i != nil; i = p.waiting.Oldest() {
-		p.giveUp(i)
-	}
+	p.waiting.Close(p)
 }
 
 // segment reads the header of a segment: of the form that was agreed on, if that is known.
@@ -251,27 +244,24 @@ func (p *parser) message(h *half, f *frames.Frame) {
 			h.framed = true
 		}
 		if i := p.waiting.Find(m.stream); i != nil {
-			p.pair(i, f)
+			p.Answer(i, f)
 		} else if p.good {
-			p.early.Hold(m.stream, f)
+			p.waiting.Hold(m.stream, f)
 		}
 	}
 }
 
 // request takes a request.
 func (p *parser) request(h *half, m *header, f *frames.Frame) {
-	if again := p.waiting.Find(m.stream); again != nil {
-		p.giveUp(again)
-	}
+	i := p.waiting.Begin(p, m.stream)
 	body, whole := m.open(f.Data[headerSize:], p.compression, &p.plain, p.limit)
 	compressed := m.flags&flagCompressed != 0 || h.framed
 	if m.op == opStartup {
 		p.started, p.compression = true, compressionOf(body)
 		h.framed = m.version >= newest
 	}
-	i := p.waiting.Get()
 	e := &i.Value
-	*e = exchange{header: *m, mem: e.mem[:0], asked: true, first: f.First, last: f.Last, size: f.Size, cut: f.Cut, limit: p.shown, consistency: -1}
+	*e = exchange{header: *m, mem: e.mem, asked: true, size: f.Size, limit: p.shown, consistency: -1, call: f.Asks(e)}
 	if compressed {
 		e.compression = p.compression
 	}
@@ -281,15 +271,7 @@ func (p *parser) request(h *half, m *header, f *frames.Frame) {
 		e.mem = append(e.mem, body[:min(len(body), p.shown)]...)
 		e.whole = whole && len(body) <= p.shown
 	}
-	p.waiting.Add(m.stream, i)
-	for p.kept += len(e.mem); p.waiting.Len() > 1 && (p.waiting.Len() > maxPending || p.kept > maxKept); {
-		oldest := p.waiting.Oldest()
-		oldest.Value.cut = true // its answer may come yet
-		p.giveUp(oldest)
-	}
-	if f, ok := p.early.Take(m.stream, e.first); ok {
-		p.pair(i, &f)
-	}
+	p.waiting.Ask(p, i, len(e.mem), f.First)
 }
 
 // statement notes what a request asks for.
@@ -322,47 +304,28 @@ func (p *parser) statement(e *exchange, body []byte) {
 	})
 }
 
-// pair gives a request its response.
-func (p *parser) pair(i *item, f *frames.Frame) {
-	p.unwait(i)
+// Answer implements frames.Teller.
+func (p *parser) Answer(i *item, f *frames.Frame) {
 	p.good = true
-	p.tell(i, f)
+	p.waiting.End(p, i, f)
 }
 
-// giveUp hands out a request that waits without its response.
-func (p *parser) giveUp(i *item) {
-	p.unwait(i)
-	p.tell(i, nil)
-}
-
-func (p *parser) unwait(i *item) {
-	p.waiting.Remove(i)
-	p.kept -= len(i.Value.mem)
-}
-
-// tell hands out a request with its response, nil: without, and takes its memory back.
-func (p *parser) tell(i *item, f *frames.Frame) {
+// Tell implements frames.Teller.
+func (p *parser) Tell(i *item, f *frames.Frame) {
 	e := &i.Value
 	c := &e.call
-	*c = dissect.Call{Message: e, Incomplete: e.cut, Time: e.first, RequestEnd: e.last, RequestSize: uint64(e.size)}
 	if f != nil {
-		p.answer(e, f)
-		c.Incomplete = e.cut || f.Cut
-		c.Error = e.resp.op == opError
-		if e.op == opPrepare && e.resp.id != nil && !e.cut {
+		whole := !c.Incomplete
+		if p.answer(e, f); whole && e.op == opPrepare && e.resp.id != nil {
 			p.learn(e.resp.id, e.query())
 		}
+		f.Answers(c)
+		c.Error = e.resp.op == opError
 	}
+	c.Incomplete = c.Incomplete || i.Lost
 	p.sink.Call(c)
-	mem := e.mem[:0]
-	if cap(mem) > maxIdle {
-		mem = nil
-	}
-	*e = exchange{mem: mem}
-	p.waiting.Put(i)
-	if cap(p.plain) > maxIdle {
-		p.plain = nil
-	}
+	*e = exchange{mem: frames.Idle(e.mem)}
+	p.plain = frames.Idle(p.plain)
 }
 
 // answer reads a response.
@@ -374,8 +337,6 @@ func (p *parser) answer(e *exchange, f *frames.Frame) {
 	e.resp.read(&m, body)
 	e.answer = body[:min(len(body), e.limit)]
 	e.answerWhole = whole && len(body) <= e.limit
-	c := &e.call
-	c.ResponseStart, c.ResponseEnd, c.ResponseSize = f.First, f.Last, uint64(f.Size)
 }
 
 // tellEvent hands out what the server says unasked.
@@ -383,8 +344,9 @@ func (p *parser) tellEvent(m *header, f *frames.Frame) {
 	p.good = true
 	e := &p.event
 	*e = exchange{header: *m, limit: p.shown, bodies: p.bodies, consistency: -1}
-	e.call = dissect.Call{Message: e, Reverse: true, Incomplete: f.Cut, Time: f.First}
+	e.call = dissect.Call{Message: e, Reverse: true, Time: f.First}
 	p.answer(e, f)
+	f.Answers(&e.call)
 	p.sink.Call(&e.call)
 }
 

@@ -2,13 +2,13 @@ package cuttest
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap/flow"
-	"github.com/sshark/sshark/pcap/memtest"
 )
 
 // Case is a conversation and what comes of it.
@@ -33,7 +33,15 @@ func Missing(d flow.Dir, n int64) Step { return Step{Dir: d, Gap: n} }
 // Short is one call in short: what was asked, what came of it, and marks: "<" it is the
 // server's, "~" it is incomplete, "!" it is an error.
 func Short(c *dissect.Call) string {
-	var b []byte
+	b := appendShort(nil, c)
+	if status := c.Message.AppendStatus(nil); len(status) > 0 {
+		b = append(append(b, " -> "...), status...)
+	}
+	return string(b)
+}
+
+// appendShort appends the marks, and what was asked.
+func appendShort(b []byte, c *dissect.Call) []byte {
 	for _, mark := range []struct {
 		set bool
 		c   byte
@@ -42,11 +50,7 @@ func Short(c *dissect.Call) string {
 			b = append(b, mark.c)
 		}
 	}
-	b = c.Message.AppendSummary(b)
-	if status := c.Message.AppendStatus(nil); len(status) > 0 {
-		b = append(append(b, " -> "...), status...)
-	}
-	return string(b)
+	return c.Message.AppendSummary(b)
 }
 
 // Cases plays conversations, and damages those of streams as Cut does.
@@ -122,33 +126,37 @@ func truncate(t *testing.T, p *dissect.Protocol, transport flow.Proto, steps []S
 	}
 }
 
-// FuzzDatagrams is Fuzz for a protocol of datagrams, and shows all to detection too.
-func FuzzDatagrams(f *testing.F, p *dissect.Protocol, seeds ...[]Step) {
-	for _, steps := range seeds {
-		var b []byte
-		for _, s := range steps {
-			b = append(append(b, byte(s.Dir), byte(len(s.Data)), byte(len(s.Data)>>8)), s.Data...)
+// Unclaimed holds detection over UDP against a million datagrams of random bytes, of random
+// sizes: of what looks like nothing, next to nothing may be taken.
+func Unclaimed(t *testing.T, p *dissect.Protocol, size func(r *rand.Rand) int) {
+	r := rand.New(rand.NewPCG(1, 2))
+	claimed := 0
+	for range 1_000_000 {
+		b := make([]byte, size(r))
+		for i := range b {
+			b[i] = byte(r.Uint32())
 		}
-		f.Add(b)
+		probe := dissect.Probe{Transport: flow.UDP, Data: [2][]byte{b}, Ports: [2]uint16{40000, 40001}}
+		if p.Detect(&probe) != dissect.No {
+			claimed++
+		}
 	}
-	memory := memtest.New(Memory)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		memory.Input()
-		var steps []Step
-		for len(b) >= 3 {
-			d, n := flow.Dir(b[0]&1), min(int(b[1])|int(b[2])<<8, len(b)-3)
-			steps = append(steps, Step{Dir: d, Data: b[3 : 3+n : 3+n]})
-			b = b[3+n:]
-		}
-		timed(steps)
-		for _, s := range steps {
-			probe := dissect.Probe{Transport: flow.UDP}
-			probe.Data[s.Dir] = s.Data
-			p.Detect(&probe)
-		}
-		k := &shorts{checker: checker{tb: t, bodies: 1000, memory: memory}}
-		if err := k.play(p, flow.UDP, steps, k); err != nil && !errors.Is(err, dissect.ErrNotMine) {
-			t.Error(err)
-		}
+	if claimed > 1 {
+		t.Errorf("%d of a million", claimed)
+	}
+}
+
+// Calls plays steps, which take 1 ms each, and returns what is told in the words of tell, and
+// the parser's error behind it, if there is one.
+func Calls(tb testing.TB, p *dissect.Protocol, bodies int, tell func(c *dissect.Call) string, steps ...Step) (calls []string) {
+	tb.Helper()
+	timed(steps)
+	_, err := Play(tb, p, steps, bodies, func(c *dissect.Call) (request, response string) {
+		calls = append(calls, tell(c))
+		return "", ""
 	})
+	if err != nil {
+		calls = append(calls, err.Error())
+	}
+	return calls
 }

@@ -6,7 +6,6 @@ package cuttest
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -33,7 +32,16 @@ type Step struct {
 
 // Streams returns what was said in each TCP connection of a capture, in the order in which it
 // was captured.
-func Streams(tb testing.TB, file string) [][]Step {
+func Streams(tb testing.TB, file string) (list [][]Step) {
+	tb.Helper()
+	for _, f := range flows(tb, file, flow.TCP) {
+		list = append(list, f.Steps)
+	}
+	return list
+}
+
+// flows returns what was said in each flow of a capture over one of the transports.
+func flows(tb testing.TB, file string, transports ...flow.Proto) (list []Flow) {
 	tb.Helper()
 	f, err := os.Open(file)
 	if err != nil {
@@ -45,10 +53,10 @@ func Streams(tb testing.TB, file string) [][]Step {
 		tb.Fatal(err)
 	}
 	var all []*notes
-	listen := &dissect.Protocol{Name: "any", Title: "any", Transport: []flow.Proto{flow.TCP},
+	listen := &dissect.Protocol{Name: "any", Title: "any", Transport: transports,
 		Detect: func(*dissect.Probe) dissect.Verdict { return dissect.Yes },
-		New: func(*dissect.Flow, dissect.Sink) dissect.Parser {
-			all = append(all, &notes{})
+		New: func(f *dissect.Flow, _ dissect.Sink) dissect.Parser {
+			all, list = append(all, &notes{}), append(list, Flow{Transport: f.Transport})
 			return all[len(all)-1]
 		}}
 	e := dissect.NewEngine(dissect.Options{Protocols: []*dissect.Protocol{listen}, Workers: 1,
@@ -58,11 +66,20 @@ func Streams(tb testing.TB, file string) [][]Step {
 		e.Packet(&p, 0, flow.UnknownOpener)
 	}
 	e.Close()
-	var list [][]Step
-	for _, n := range all {
-		list = append(list, n.steps)
+	for i, n := range all {
+		list[i].Steps = n.steps
 	}
 	return list
+}
+
+// captures are the files that a pattern matches, of which there must be one.
+func captures(tb testing.TB, pattern string) []string {
+	tb.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		tb.Fatalf("no captures match %s: %v", pattern, err)
+	}
+	return files
 }
 
 // nobody wants to know.
@@ -107,29 +124,49 @@ func Play(tb testing.TB, p *dissect.Protocol, steps []Step, bodies int, same Sam
 }
 
 // play runs a parser of a flow, whose sink is k or has it inside.
-func (k *checker) play(p *dissect.Protocol, transport flow.Proto, steps []Step, sink dissect.Sink) (err error) {
+func (k *checker) play(p *dissect.Protocol, transport flow.Proto, steps []Step, sink dissect.Sink) error {
 	f := &dissect.Flow{Transport: transport, Protocol: p, Opening: 1<<32 | 1}
 	f.Client.Addr = netip.MustParseAddrPort("10.0.0.1:40000")
 	f.Server.Addr = netip.MustParseAddrPort("10.0.0.2:7000")
 	k.flow = f
-	parser := p.New(f, sink)
-	var last int64
-	for _, s := range steps {
-		if last = s.Time; s.Data == nil {
-			err = parser.Gap(s.Dir, s.Gap, dissect.Stamp{Time: s.Time})
-		} else {
-			b := bytes.Clone(s.Data)
-			err = parser.Data(s.Dir, b, dissect.Stamp{Time: s.Time})
-			clear(b) // it was borrowed
-		}
+	return feed(p.New(f, sink), steps, 0, func() bool {
 		if k.memory != nil {
 			k.memory.Check(k.tb)
 		}
-		if err != nil || k.switched {
-			break
+		return !k.switched
+	})
+}
+
+// feed gives steps to a parser, in pieces of at most chunk bytes, 0: whole, as long as it wants
+// them and goOn, which is asked behind each, says so.
+func feed(p dissect.Parser, steps []Step, chunk int, goOn func() bool) (err error) {
+	var at dissect.Stamp
+all:
+	for _, s := range steps {
+		if at.Time = s.Time; s.Data == nil {
+			if err = p.Gap(s.Dir, s.Gap, at); err != nil || !goOn() {
+				break
+			}
+			continue
+		}
+		b := bytes.Clone(s.Data)
+		size := len(b)
+		if chunk > 0 {
+			size = chunk
+		}
+		for {
+			n := min(len(b), size)
+			err = p.Data(s.Dir, b[:n:n], at)
+			clear(b[:n]) // it was borrowed
+			if err != nil || !goOn() {
+				break all
+			}
+			if b = b[n:]; len(b) == 0 {
+				break
+			}
 		}
 	}
-	parser.Close(dissect.Stamp{Time: last + 1e6})
+	p.Close(dissect.Stamp{Time: at.Time + 1e6})
 	return err
 }
 
@@ -142,6 +179,7 @@ type checker struct {
 	told     []Told
 	switched bool
 	memory   *memtest.Gauge // of a fuzzer, which needs no told; nil: nothing is watched
+	check    func(tb testing.TB, c *dissect.Call)
 }
 
 func (k *checker) Bodies() (int, bool)   { return k.bodies, k.bodies > 0 }
@@ -169,6 +207,9 @@ func (k *checker) Call(c *dissect.Call) {
 	}
 	if c.Time == 0 || c.RequestEnd != 0 && c.RequestEnd < c.Time || c.ResponseEnd < c.ResponseStart {
 		k.tb.Errorf("times: %+v", c)
+	}
+	if k.check != nil {
+		k.check(k.tb, c)
 	}
 	if k.memory != nil {
 		return
@@ -207,11 +248,7 @@ func checkKind(tb testing.TB, f *dissect.Field, v any) {
 // the whole, and no loss may give a complete call that the whole does not have.
 func Cut(t *testing.T, pattern string, p *dissect.Protocol, same Same) {
 	t.Helper()
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no captures match %s: %v", pattern, err)
-	}
-	for _, file := range files {
+	for _, file := range captures(t, pattern) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), func(t *testing.T) {
 			for i, steps := range Streams(t, file) {
 				cutStream(t, fmt.Sprintf("stream %d", i), p, steps, same)
@@ -324,51 +361,11 @@ func pieces(steps []Step, size int) (list []Step) {
 // Memory is how many bytes a parser may take, whatever it is fed.
 const Memory = 16 << 20
 
-// Fuzz fuzzes a parser: a byte says what happens, two how many bytes behind them it is about.
-// The streams of the captures that a pattern matches are the seeds.
+// Fuzz fuzzes a parser. The streams of the captures that a pattern matches are the seeds.
 func Fuzz(f *testing.F, pattern string, p *dissect.Protocol) {
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
-		f.Fatalf("no captures match %s: %v", pattern, err)
+	var seeds [][]Step
+	for _, file := range captures(f, pattern) {
+		seeds = append(seeds, Streams(f, file)...)
 	}
-	for _, file := range files {
-		for _, steps := range Streams(f, file) {
-			var b []byte
-			for _, s := range pieces(steps, 1<<16-1) {
-				if s.Data == nil {
-					b = append(b, byte(s.Dir)|2, byte(s.Gap), byte(s.Gap>>8))
-					continue
-				}
-				b = append(b, byte(s.Dir), byte(len(s.Data)), byte(len(s.Data)>>8))
-				b = append(b, s.Data...)
-			}
-			f.Add(b[:min(len(b), 1<<16)], uint8(0))
-		}
-	}
-	memory := memtest.New(Memory)
-	f.Fuzz(func(t *testing.T, b []byte, chunk uint8) {
-		memory.Input()
-		var steps []Step
-		now := int64(1e9)
-		for len(b) >= 3 {
-			d, gap, n := flow.Dir(b[0]&1), b[0]&2 != 0, int(b[1])|int(b[2])<<8
-			b = b[3:]
-			now += 1e6
-			if gap {
-				steps = append(steps, Step{Dir: d, Gap: int64(n), Time: now})
-				continue
-			}
-			if n = min(n, len(b)); n > 0 {
-				steps = append(steps, Step{Dir: d, Data: b[:n], Time: now})
-			}
-			b = b[n:]
-		}
-		if chunk > 0 {
-			steps = pieces(steps, int(chunk))
-		}
-		k := &checker{tb: t, bodies: 1000, memory: memory}
-		if err := k.play(p, flow.TCP, steps, k); err != nil && !errors.Is(err, dissect.ErrNotMine) {
-			t.Error(err)
-		}
-	})
+	FuzzScripts(f, p, nil, seeds...)
 }

@@ -3,17 +3,14 @@ package cuttest
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/sshark/sshark/dissect"
-	"github.com/sshark/sshark/pcap"
 	"github.com/sshark/sshark/pcap/flow"
 	"github.com/sshark/sshark/pcap/memtest"
-	"github.com/sshark/sshark/pcap/pcapng"
 )
 
 // Flow is what was said in one flow of datagrams.
@@ -23,35 +20,9 @@ type Flow struct {
 }
 
 // Datagrams returns the flows of a capture that are not TCP, of SCTP its user messages.
-func Datagrams(tb testing.TB, file string) (list []Flow) {
+func Datagrams(tb testing.TB, file string) []Flow {
 	tb.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer f.Close()
-	in, err := pcapng.NewReader(f, pcapng.ReaderOptions{})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var all []*notes
-	listen := &dissect.Protocol{Name: "any", Title: "any", Transport: []flow.Proto{flow.UDP, flow.SCTP, flow.ICMP, flow.ICMPv6},
-		Detect: func(*dissect.Probe) dissect.Verdict { return dissect.Yes },
-		New: func(f *dissect.Flow, _ dissect.Sink) dissect.Parser {
-			all, list = append(all, &notes{}), append(list, Flow{Transport: f.Transport})
-			return all[len(all)-1]
-		}}
-	e := dissect.NewEngine(dissect.Options{Protocols: []*dissect.Protocol{listen}, Workers: 1,
-		Handler: func(int) dissect.Handler { return nobody{} }})
-	var p pcap.Packet
-	for in.Next(&p) == nil {
-		e.Packet(&p, 0, flow.UnknownOpener)
-	}
-	e.Close()
-	for i, n := range all {
-		list[i].Steps = n.steps
-	}
-	return list
+	return flows(tb, file, flow.UDP, flow.SCTP, flow.ICMP, flow.ICMPv6)
 }
 
 // CutDatagrams plays the flows of datagrams of the captures that a pattern matches as they
@@ -59,11 +30,7 @@ func Datagrams(tb testing.TB, file string) (list []Flow) {
 // loss may give a complete call that the whole does not have.
 func CutDatagrams(t *testing.T, pattern string, p *dissect.Protocol, same Same) {
 	t.Helper()
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no captures match %s: %v", pattern, err)
-	}
-	for _, file := range files {
+	for _, file := range captures(t, pattern) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), func(t *testing.T) {
 			for i, f := range Datagrams(t, file) {
 				cutDatagrams(t, fmt.Sprintf("flow %d", i), p, f, same)
@@ -123,44 +90,61 @@ func cutDatagrams(t *testing.T, name string, p *dissect.Protocol, f Flow, same S
 // FuzzFlows is Fuzz for a protocol of datagrams, over any of its transports but TCP, and shows
 // all to detection too. The captures that a pattern matches are the seeds.
 func FuzzFlows(f *testing.F, pattern string, p *dissect.Protocol) {
-	files, err := filepath.Glob(pattern)
-	if err != nil || len(files) == 0 {
-		f.Fatalf("no captures match %s: %v", pattern, err)
-	}
 	var transports []flow.Proto
 	for _, t := range p.Transport {
 		if t != flow.TCP {
 			transports = append(transports, t)
 		}
 	}
-	for _, file := range files {
+	for _, file := range captures(f, pattern) {
 		for _, flow := range Datagrams(f, file) {
-			var b []byte
-			for _, s := range flow.Steps {
-				b = append(append(b, byte(s.Dir), byte(len(s.Data)), byte(len(s.Data)>>8)), s.Data...)
-			}
-			f.Add(b, uint8(max(0, slices.Index(transports, flow.Transport))))
+			f.Add(folded(flow.Steps), uint8(max(0, slices.Index(transports, flow.Transport))))
 		}
 	}
 	memory := memtest.New(Memory)
 	f.Fuzz(func(t *testing.T, b []byte, transport uint8) {
-		memory.Input()
-		over := transports[int(transport)%len(transports)]
-		var steps []Step
-		for len(b) >= 3 {
-			d, n := flow.Dir(b[0]&1), min(int(b[1])|int(b[2])<<8, len(b)-3)
-			steps = append(steps, Step{Dir: d, Data: b[3 : 3+n : 3+n]})
-			b = b[3+n:]
-		}
-		timed(steps)
-		for _, s := range steps {
-			probe := dissect.Probe{Transport: over}
-			probe.Data[s.Dir] = s.Data
-			p.Detect(&probe)
-		}
-		k := &shorts{checker: checker{tb: t, bodies: 1000, memory: memory}}
-		if err := k.play(p, over, steps, k); err != nil && !errors.Is(err, dissect.ErrNotMine) {
-			t.Error(err)
-		}
+		fuzzDatagrams(t, p, transports[int(transport)%len(transports)], b, memory)
 	})
+}
+
+// FuzzDatagrams is FuzzFlows over UDP, with conversations that are written down for seeds.
+func FuzzDatagrams(f *testing.F, p *dissect.Protocol, seeds ...[]Step) {
+	for _, steps := range seeds {
+		f.Add(folded(steps))
+	}
+	memory := memtest.New(Memory)
+	f.Fuzz(func(t *testing.T, b []byte) { fuzzDatagrams(t, p, flow.UDP, b, memory) })
+}
+
+func fuzzDatagrams(t *testing.T, p *dissect.Protocol, transport flow.Proto, b []byte, memory *memtest.Gauge) {
+	memory.Input()
+	steps := unfolded(b)
+	for _, s := range steps {
+		probe := dissect.Probe{Transport: transport}
+		probe.Data[s.Dir] = s.Data
+		p.Detect(&probe)
+	}
+	k := &shorts{checker: checker{tb: t, bodies: 1000, memory: memory}}
+	if err := k.play(p, transport, steps, k); err != nil && !errors.Is(err, dissect.ErrNotMine) {
+		t.Error(err)
+	}
+}
+
+// folded is what datagrams are to a fuzzer: a byte that says who sent one, two for its size, and
+// what it holds.
+func folded(steps []Step) (b []byte) {
+	for _, s := range steps {
+		b = append(append(b, byte(s.Dir), byte(len(s.Data)), byte(len(s.Data)>>8)), s.Data...)
+	}
+	return b
+}
+
+func unfolded(b []byte) (steps []Step) {
+	for len(b) >= 3 {
+		d, n := flow.Dir(b[0]&1), min(int(b[1])|int(b[2])<<8, len(b)-3)
+		steps = append(steps, Step{Dir: d, Data: b[3 : 3+n : 3+n]})
+		b = b[3+n:]
+	}
+	timed(steps)
+	return steps
 }

@@ -97,20 +97,9 @@ func TestDetect(t *testing.T) {
 	}
 }
 
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
-
 func BenchmarkMessages(b *testing.B) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := protocol.New(&dissect.Flow{Transport: flow.UDP}, k)
 	ask, say := []byte(packet(bootRequest, "", "\x35\x01\x03\x0c\x05web-1\xff")), []byte(packet(bootReply, "\x0a\x00\x00\x05", "\x35\x01\x05\xff"))
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		p.Data(0, ask, dissect.Stamp{Time: int64(i)})
-		p.Data(1, say, dissect.Stamp{Time: int64(i)})
-	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "messages/s")
+	k.Bench(b, p, ask, say)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/sshark/sshark/dissect/cuttest"
 	"github.com/sshark/sshark/dissect/dissecttest"
 	"github.com/sshark/sshark/dissect/dns"
+	"github.com/sshark/sshark/dissect/frames"
 	"github.com/sshark/sshark/dissect/http1"
 	"github.com/sshark/sshark/pcap/flow"
 )
@@ -29,7 +30,7 @@ func same(c *dissect.Call) (request, response string) {
 	if e.said {
 		response = fmt.Sprint(e.code, c.Error, c.ResponseSize)
 	}
-	return fmt.Sprintf("%v %s %d %d", e.reverse, e.AppendSummary(nil), e.application, c.RequestSize), response
+	return fmt.Sprintf("%v %s %d %d", c.Reverse, e.AppendSummary(nil), e.application, c.RequestSize), response
 }
 
 func TestCut(t *testing.T) {
@@ -137,33 +138,21 @@ func TestDetect(t *testing.T) {
 	}
 }
 
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
-
 func BenchmarkCalls(b *testing.B) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := protocol.New(&dissect.Flow{Transport: flow.TCP}, k)
 	request, answer := []byte(ask(272, 1, session)), []byte(msg(0x40, 272, 1, session, done))
-	b.ReportAllocs()
-	b.SetBytes(int64(len(request) + len(answer)))
-	for i := 0; b.Loop(); i++ {
-		p.Data(0, request, dissect.Stamp{Time: int64(i)})
-		p.Data(1, answer, dissect.Stamp{Time: int64(i)})
-	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+	k.Bench(b, p, request, answer)
 }
 
 // TestLimits: what waits is bounded, and that is told.
 func TestLimits(t *testing.T) {
 	var steps []cuttest.Step
-	for n := range uint32(maxPending + 5) {
+	for n := range uint32(frames.MaxPending + 5) {
 		steps = append(steps, cuttest.Step{Data: []byte(ask(280, n+1)), Time: int64(n + 1)})
 	}
 	told, err := cuttest.Play(t, Protocol(), steps, 0, nil)
-	if err != nil || len(told) != maxPending+5 || !told[0].Incomplete || told[5].Incomplete {
+	if err != nil || len(told) != frames.MaxPending+5 || !told[0].Incomplete || told[5].Incomplete {
 		t.Errorf("%d calls, %v", len(told), err)
 	}
 }

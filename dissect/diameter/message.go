@@ -16,10 +16,6 @@ type exchange struct {
 	application uint32
 	mem         []byte // session, name of the sender
 	session     int    // where the session ends in mem
-	reverse     bool
-	cut         bool
-	first       int64
-	last        int64
 	size        int64
 
 	said       bool // there is an answer

@@ -9,9 +9,6 @@ import (
 // Limits of what one flow may hold.
 const (
 	keepMessage = 16 << 10 // bytes of a message that are looked at
-	maxPending  = 10_000   // requests without an answer
-	maxKept     = 4 << 20  // bytes of them; the newest may go beyond
-	maxIdle     = 64 << 10 // bytes of memory that are kept for use again
 	maxBad      = 2        // times that bytes are none of Diameter's, before a flow without a call is given up
 )
 
@@ -27,9 +24,7 @@ type parser struct {
 	sink    dissect.Sink
 	half    [2]half
 	good    bool
-	waiting frames.Waiting[key, exchange]
-	early   frames.Early[key]
-	kept    int // bytes of requests that wait
+	waiting frames.Queue[key, exchange]
 }
 
 // half is one direction.
@@ -51,7 +46,7 @@ func newParser(f *dissect.Flow, sink dissect.Sink) *parser {
 
 // Data implements dissect.Parser.
 func (p *parser) Data(d flow.Dir, b []byte, at dissect.Stamp) error {
-	p.early.Expire(at.Time)
+	p.waiting.Expire(at.Time)
 	h := &p.half[d]
 	if p.flow.Transport != flow.TCP {
 		p.datagram(h, b, at.Time)
@@ -76,7 +71,8 @@ func (p *parser) datagram(h *half, b []byte, now int64) {
 		h.Bad++
 		return
 	}
-	p.message(h, &frames.Frame{Data: b[:min(m.size, int64(len(b)), keepMessage)], Size: m.size, First: now, Last: now, Cut: m.size > int64(len(b))})
+	h.Frame = frames.Frame{Data: b[:min(m.size, int64(len(b)), keepMessage)], Size: m.size, First: now, Last: now, Cut: m.size > int64(len(b))}
+	p.message(h, &h.Frame)
 }
 
 // Gap implements dissect.Parser.
@@ -94,9 +90,7 @@ func (p *parser) Close(at dissect.Stamp) {
 			p.message(h, &h.Frame)
 		}
 	}
-	for i := p.waiting.Oldest(); i != nil; i = p.waiting.Oldest() {
-		p.giveUp(i)
-	}
+	p.waiting.Close(p)
 }
 
 // Size implements frames.Format.
@@ -129,73 +123,43 @@ func (p *parser) message(h *half, f *frames.Frame) {
 		return
 	}
 	k := key{h.d.Other(), m.hop}
-	if i := p.waiting.Find(k); i == nil {
-		if p.good {
-			p.early.Hold(k, f)
-		}
-	} else if i.Value.command == m.command {
-		p.pair(i, f)
+	if i := p.waiting.Find(k); i != nil {
+		p.Answer(i, f)
+	} else if p.good {
+		p.waiting.Hold(k, f)
 	}
 }
 
 // request takes a request.
 func (p *parser) request(k key, m *header, f *frames.Frame) {
-	if again := p.waiting.Find(k); again != nil {
-		p.giveUp(again)
-	}
-	i := p.waiting.Get()
+	i := p.waiting.Begin(p, k)
 	e := &i.Value
-	*e = exchange{command: m.command, application: m.application, mem: e.mem[:0], reverse: k.d == 1, first: f.First, last: f.Last, size: f.Size, cut: f.Cut}
+	e.command, e.application, e.size, e.call = m.command, m.application, f.Size, f.Asks(e)
+	e.call.Reverse = k.d == 1
 	e.note(f.Data[headerSize:])
-	p.waiting.Add(k, i)
-	for p.kept += len(e.mem); p.waiting.Len() > 1 && (p.waiting.Len() > maxPending || p.kept > maxKept); {
-		oldest := p.waiting.Oldest()
-		oldest.Value.cut = true // its answer may come yet
-		p.giveUp(oldest)
-	}
-	if f, ok := p.early.Take(k, e.first); ok {
-		var answer header
-		if answer.read(f.Data); answer.command == m.command {
-			p.pair(i, &f)
-		}
+	p.waiting.Ask(p, i, len(e.mem), f.First)
+}
+
+// Answer implements frames.Teller: an answer names the command too.
+func (p *parser) Answer(i *item, f *frames.Frame) {
+	var m header
+	if m.read(f.Data); m.command == i.Value.command {
+		p.good = true
+		p.waiting.End(p, i, f)
 	}
 }
 
-// pair gives a request its answer.
-func (p *parser) pair(i *item, f *frames.Frame) {
-	p.unwait(i)
-	p.good = true
-	p.tell(i, f)
-}
-
-// giveUp hands out a request that waits without its answer.
-func (p *parser) giveUp(i *item) {
-	p.unwait(i)
-	p.tell(i, nil)
-}
-
-func (p *parser) unwait(i *item) {
-	p.waiting.Remove(i)
-	p.kept -= len(i.Value.mem)
-}
-
-// tell hands out a request with its answer, nil: without, and takes its memory back.
-func (p *parser) tell(i *item, f *frames.Frame) {
+// Tell implements frames.Teller.
+func (p *parser) Tell(i *item, f *frames.Frame) {
 	e := &i.Value
 	c := &e.call
-	*c = dissect.Call{Message: e, Reverse: e.reverse, Incomplete: e.cut, Time: e.first, RequestEnd: e.last, RequestSize: uint64(e.size)}
+	c.Incomplete = c.Incomplete || i.Lost
 	if f != nil {
 		e.said, e.answerSize = true, f.Size
 		e.read(f.Data[headerSize:])
-		c.Incomplete = e.cut || f.Cut
-		c.ResponseStart, c.ResponseEnd, c.ResponseSize = f.First, f.Last, uint64(f.Size)
+		f.Answers(c)
 		c.Error = f.Data[4]&flagError != 0 || e.code >= 3000
 	}
 	p.sink.Call(c)
-	mem := e.mem[:0]
-	if cap(mem) > maxIdle {
-		mem = nil
-	}
-	*e = exchange{mem: mem}
-	p.waiting.Put(i)
+	*e = exchange{mem: frames.Idle(e.mem)}
 }

@@ -6,14 +6,9 @@ import (
 	mdns "github.com/miekg/dns"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/cuttest"
 	"github.com/sshark/sshark/pcap/flow"
 )
-
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
 
 func pair(t testing.TB, id uint16) (query, response []byte) {
 	q := new(mdns.Msg)
@@ -33,14 +28,14 @@ func pair(t testing.TB, id uint16) (query, response []byte) {
 
 func BenchmarkMessages(b *testing.B) {
 	query, response := pair(b, 7)
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(newFlow(flow.UDP), k)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		p.Data(0, query, dissect.Stamp{Time: int64(i)})
 		p.Data(1, response, dissect.Stamp{Time: int64(i)})
 	}
-	b.ReportMetric(2*float64(k.n)/b.Elapsed().Seconds(), "messages/s")
+	b.ReportMetric(2*float64(k.N)/b.Elapsed().Seconds(), "messages/s")
 }
 
 // BenchmarkManyPending has 1,000 queries on their way.
@@ -49,7 +44,7 @@ func BenchmarkManyPending(b *testing.B) {
 	for i := range queries {
 		queries[i], responses[i] = pair(b, uint16(i*61))
 	}
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(newFlow(flow.UDP), k)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
@@ -58,13 +53,13 @@ func BenchmarkManyPending(b *testing.B) {
 			p.Data(1, responses[(i-900)%1000], dissect.Stamp{Time: int64(i)})
 		}
 	}
-	b.ReportMetric(2*float64(k.n)/b.Elapsed().Seconds(), "messages/s")
+	b.ReportMetric(2*float64(k.N)/b.Elapsed().Seconds(), "messages/s")
 }
 
 // BenchmarkOneQueryFlows is what most clients do: a new port for each query.
 func BenchmarkOneQueryFlows(b *testing.B) {
 	query, response := pair(b, 7)
-	k := &counter{}
+	k := &cuttest.Counter{}
 	f := newFlow(flow.UDP)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -73,7 +68,7 @@ func BenchmarkOneQueryFlows(b *testing.B) {
 		p.Data(1, response, dissect.Stamp{})
 		p.Close(dissect.Stamp{})
 	}
-	b.ReportMetric(2*float64(k.n)/b.Elapsed().Seconds(), "messages/s")
+	b.ReportMetric(2*float64(k.N)/b.Elapsed().Seconds(), "messages/s")
 }
 
 func BenchmarkDetect(b *testing.B) {

@@ -34,7 +34,7 @@ type parser struct {
 
 // half is one direction of a TCP connection.
 type half struct {
-	buf   []byte // of a message: its length, and what came of it so far
+	buf   []byte // of a message: its length, and what came of it so far; if lost, 2 bytes that may be one
 	skip  int    // bytes that belong to a message that was told already
 	lost  bool   // looking for the beginning of a message
 	first int64  // time of the first byte in buf
@@ -69,11 +69,8 @@ func (p *parser) stream(h *half, d flow.Dir, b []byte, now int64) {
 			b = b[n:]
 			continue
 		}
-		if h.lost {
-			if !begins(b) {
-				return
-			}
-			h.lost = false
+		if h.lost && !h.resume(b, now) {
+			return
 		}
 		if len(h.buf) == 0 && len(b) >= 2 {
 			n := 2 + int(binary.BigEndian.Uint16(b))
@@ -101,6 +98,23 @@ func (p *parser) stream(h *half, d flow.Dir, b []byte, now int64) {
 	}
 }
 
+// resume says whether a message begins with b, or, where some sender writes its length by
+// itself, with that and b.
+func (h *half) resume(b []byte, now int64) bool {
+	if begins(b) {
+		h.lost, h.buf = false, h.buf[:0]
+		return true
+	}
+	if len(h.buf) > 0 && begins(append(h.buf, b...)) {
+		h.lost = false
+		return true
+	}
+	if h.buf = h.buf[:0]; len(b) == 2 {
+		h.buf, h.first = append(h.buf, b...), now
+	}
+	return false
+}
+
 // missing is how many bytes of the message are still to come.
 func (h *half) missing() int { return 2 + int(binary.BigEndian.Uint16(h.buf)) - len(h.buf) }
 
@@ -123,7 +137,7 @@ func (p *parser) Gap(d flow.Dir, n int64, at dissect.Stamp) error {
 	}
 	h := &p.half[d]
 	left := int64(h.skip)
-	if len(h.buf) >= 2 {
+	if len(h.buf) >= 2 && !h.lost {
 		left = int64(h.missing())
 		p.message(d, h.buf[2:], h.first, at.Time, true)
 	}
@@ -167,9 +181,13 @@ func (p *parser) unwait(e *exchange) {
 	p.kept -= len(e.req.mem)
 }
 
-// message takes one message, which is borrowed. It returns false where it is none.
+// message takes one message, which is borrowed. It returns false where it is none. A response
+// that cannot be read to its end is believed where others were before, if a question can.
 func (p *parser) message(d flow.Dir, b []byte, first, last int64, cut bool) bool {
 	s, v := parse(b)
+	if v == bad && p.good && s.response && s.questions > 0 {
+		v = short
+	}
 	if v == bad || !s.sane(b, true) {
 		if !p.good {
 			p.bad++

@@ -13,6 +13,7 @@ import (
 	mdns "github.com/miekg/dns"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/cuttest"
 	"github.com/sshark/sshark/pcap/flow"
 )
 
@@ -115,6 +116,7 @@ func TestDatagrams(t *testing.T) {
 	two := new(mdns.Msg)
 	two.Id, two.Question = 1, []mdns.Question{{Name: "a.example.", Qtype: 1, Qclass: 1}, {Name: "b.example.", Qtype: 28, Qclass: 1}}
 	formerr := []byte{0, 1, 0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0}
+	broken := append(bytes.Clone(a[:len(a)-16]), "\x40 no name"...)
 	update := new(mdns.Msg)
 	update.SetUpdate("example.")
 	update.Id = 1
@@ -151,6 +153,8 @@ func TestDatagrams(t *testing.T) {
 		{"cut in the answers", []step{q(query(t, 1, "a.example", 1)), r(cut[:len(cut)-3])}, []string{"~A a.example -> NOERROR 10.0.0.1"}},
 		{"cut in the question", []step{q(query(t, 1, "a.example", 1)), r(cut[:20])}, []string{"~A a.example -> NOERROR"}},
 		{"query cut in the question", []step{q(query(t, 1, "a.example", 1)[:20])}, []string{"~ ->"}},
+		{"broken behind the question", []step{q(query(t, 1, "a.example", 1)), r(broken)}, []string{"~A a.example -> NOERROR"}},
+		{"broken, and nothing before it", []step{r(broken), r(a)}, []string{"<A a.example NOERROR 10.0.0.1"}},
 		{"something else in between", []step{q(query(t, 1, "a.example", 1)), q([]byte("hello, this is no DNS")), r(a)}, []string{"A a.example -> NOERROR 10.0.0.1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -195,6 +199,9 @@ func TestStreams(t *testing.T) {
 		{"gap inside a message", []step{q(framed(qa, qb)), r(both[:40]), {d: 1, gap: 5}, r(both[45:])}, []string{"~A a.example -> NOERROR", "!A b.example -> NXDOMAIN"}},
 		{"gap to the end of a message", []step{q(framed(qa, qb)), r(both[:40]), {d: 1, gap: int64(2 + len(ra) - 40)}, r(framed(rb))}, []string{"~A a.example -> NOERROR", "!A b.example -> NXDOMAIN"}},
 		{"gap beyond a message, then one begins", []step{q(framed(qa, qb)), r(both[:40]), {d: 1, gap: 0}, r(framed(rb))}, []string{"~A a.example -> NOERROR", "!A b.example -> NXDOMAIN"}},
+		{"gap between messages, lengths by themselves", []step{q(framed(query(t, 9, "c.example", 1))), {d: 0, gap: 90}, q(framed(qa)[:2]), q(qa), q(framed(qb)[:2]), q(qb), r(both)},
+			[]string{"A a.example -> NOERROR 10.0.0.1", "!A b.example -> NXDOMAIN", "A c.example ->"}},
+		{"gap between messages, no length behind it", []step{{d: 0, gap: 90}, q([]byte{0, 5}), q(framed(qa)), r(framed(ra))}, []string{"A a.example -> NOERROR 10.0.0.1"}},
 		{"gap between messages", []step{q(framed(qa, qb)), {d: 1, gap: 100}, r([]byte("junk that is none")), r(framed(rb))}, []string{"!A b.example -> NXDOMAIN", "A a.example ->"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -287,7 +294,7 @@ func TestNotDNSAfterAll(t *testing.T) {
 
 func TestSteadyStateAllocatesNothing(t *testing.T) {
 	query, response := pair(t, 7)
-	p := newParser(newFlow(flow.UDP), &counter{})
+	p := newParser(newFlow(flow.UDP), &cuttest.Counter{})
 	if n := testing.AllocsPerRun(1000, func() {
 		p.Data(0, query, dissect.Stamp{})
 		p.Data(1, response, dissect.Stamp{})

@@ -8,8 +8,8 @@
 // Queries to a multicast address are answered in other flows, if at all, so they do not wait.
 //
 // Names and records are read from the message when asked for; only the structure is checked
-// as it comes. A message that was cut short by the capture is told as far as it goes, marked
-// incomplete.
+// as it comes. A message that was cut short by the capture, and a response that is broken behind
+// its question, are told as far as they go, marked incomplete.
 //
 // A parser belongs to one flow and one goroutine. It holds at most 10,000 queries of 1 MiB
 // in all, none for longer than 10 s of the flow's time, and allocates nothing for a message

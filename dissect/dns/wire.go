@@ -129,14 +129,14 @@ func (s *shape) sane(b []byte, hint bool) bool {
 	}
 	if s.questions > 0 {
 		q, next, v := readQuestion(b, headerSize)
-		if v != good || !knownClass(q.class) || !hint && (typeName(q.kind) == "" || !plain(b, q.name)) || netBIOS(b, q) {
+		if v != good || !knownClass(q.class) || !hint && (typeName(q.kind) == "" || !plain(b, q.name)) || netBIOS(b, q.name, q.kind) {
 			return false
 		}
 		return next > 0
 	}
 	if s.records > 0 {
 		r, _, v := readRecord(b, headerSize)
-		return v == good && (hint || knownClass(r.class) && typeName(r.kind) != "")
+		return v == good && (hint || knownClass(r.class) && typeName(r.kind) != "") && !netBIOS(b, r.name, r.kind)
 	}
 	return true
 }
@@ -157,11 +157,11 @@ func plain(b []byte, off int) bool {
 
 // netBIOS tells the name service of NetBIOS (RFC 1002, 4.2), whose messages look the same:
 // its names are one label of 32 letters from A to P.
-func netBIOS(b []byte, q question) bool {
-	if q.kind != typeNB && q.kind != typeSRV || q.name >= len(b) || b[q.name] != 32 {
+func netBIOS(b []byte, name int, kind uint16) bool {
+	if kind != typeNB && kind != typeSRV || len(b) < name+33 || b[name] != 32 {
 		return false
 	}
-	for _, c := range b[q.name+1 : q.name+33] {
+	for _, c := range b[name+1 : name+33] {
 		if c < 'A' || c > 'P' {
 			return false
 		}

@@ -24,6 +24,8 @@ func TestDetect(t *testing.T) {
 	say := answer(t, 7, "www.example", 1, 0, "www.example. 1 IN A 10.0.0.1")
 	nbns := append([]byte{0, 9, 1, 0x10, 0, 1, 0, 0, 0, 0, 0, 0, 32}, bytes.Repeat([]byte("CA"), 16)...)
 	nbns = append(nbns, 0, 0, 0x20, 0, 1)
+	nbnsSays := append([]byte{0, 9, 0x85, 0, 0, 0, 0, 1, 0, 0, 0, 0, 32}, bytes.Repeat([]byte("CA"), 16)...)
+	nbnsSays = append(nbnsSays, 0, 0, 0x21, 0, 1, 0, 0, 0, 0, 0, 2, 0, 0)
 	ntp := make([]byte, 48)
 	copy(ntp, []byte{0x23, 2, 6, 0xe9, 0, 0, 4, 0x2a})
 	quic := append([]byte{0xc3, 0, 0, 0, 1, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0x44, 0x9e}, make([]byte, 1182)...)
@@ -50,6 +52,7 @@ func TestDetect(t *testing.T) {
 		{"nothing", flow.UDP, nil, 53, no, false},
 		{"name that points at itself", flow.UDP, loop, 10053, no, false},
 		{"netbios", flow.UDP, nbns, 137, no, false},
+		{"netbios response", flow.UDP, nbnsSays, 137, no, false},
 		{"ntp", flow.UDP, ntp, 123, no, false},
 		{"quic", flow.UDP, quic, 443, no, false},
 		{"rtp", flow.UDP, rtp, 5004, no, false},
@@ -74,21 +77,7 @@ func TestDetect(t *testing.T) {
 
 // TestRandomBytesAreNotClaimed: of what looks like nothing, next to nothing is taken.
 func TestRandomBytesAreNotClaimed(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	claimed := 0
-	for range 1_000_000 {
-		b := make([]byte, 12+r.IntN(100))
-		for i := range b {
-			b[i] = byte(r.Uint32())
-		}
-		p := dissect.Probe{Transport: flow.UDP, Data: [2][]byte{b}, Ports: [2]uint16{40000, 40001}}
-		if detect(&p) != dissect.No {
-			claimed++
-		}
-	}
-	if claimed > 1 {
-		t.Errorf("%d of a million", claimed)
-	}
+	cuttest.Unclaimed(t, Protocol(), func(r *rand.Rand) int { return 12 + r.IntN(100) })
 }
 
 func TestRecordData(t *testing.T) {

@@ -211,6 +211,9 @@ func (l *Language) unknownField(src string, at int, name string) error {
 	if why, ok := refused[name]; ok {
 		return errorAt(src, at, "field `%s` cannot be known here: %s", name, why)
 	}
+	if why, ok := later[name]; ok {
+		return errorAt(src, at, "`%s` is not known to a filter: %s", name, why)
+	}
 	if w, ok := words[strings.ToLower(name)]; ok {
 		return errorAt(src, at, "unknown field `%s`: %s", name, w)
 	}
@@ -306,6 +309,8 @@ func fitting(left, right string) string {
 		return `: write body.contains("…")`
 	case strings.HasPrefix(left, "list"):
 		return ": write value in list"
+	case strings.HasPrefix(left, "map"):
+		return `: one value of a map is NAME["key"], such as node["name"]`
 	}
 	return ""
 }

@@ -273,6 +273,7 @@ func baseFields() []*field {
 	}
 	callFields(add)
 	flowFields(add)
+	ownFlowFields(add)
 	transportFlags(add)
 	return out
 }
@@ -365,6 +366,20 @@ func flowFields(add adder) {
 			}
 		}
 	}
+}
+
+// ownFlowFields are those that are named as the JSON of a flow has them.
+func ownFlowFields(add adder) {
+	add(scopeFlow, kindTimestamp, "end", "time of the flow's last packet", "", func(s *subject) ref.Val {
+		if s.flow.Last == 0 {
+			return nil
+		}
+		return types.Timestamp{Time: time.Unix(0, s.flow.Last).UTC()}
+	})
+	add(scopeFlow, num, "packets", "packets of the flow", "10", func(s *subject) ref.Val { return number(s.flow.Packets[0] + s.flow.Packets[1]) })
+	add(scopeFlow, num, "bytes", "bytes of the flow on the wire", "1000", func(s *subject) ref.Val { return number(s.flow.Bytes[0] + s.flow.Bytes[1]) })
+	add(scopeFlow, num, "lost_bytes", "bytes of the flow that were not captured", "1000", func(s *subject) ref.Val { return number(s.flow.Lost[0] + s.flow.Lost[1]) })
+	add(scopeFlow, yes, "reset", "the flow was reset by one of its ends", "", func(s *subject) ref.Val { return types.Bool(s.flow.State == dissect.Reset) })
 }
 
 // dir is the direction in which the local or the remote end sends: 0 is the client's.

@@ -174,6 +174,8 @@ func TestMatchFlow(t *testing.T) {
 		{"flow_local_bytes == 3000 && flow_local_pkts == 20 && conn_remote_bytes == 1000", true, false}, // seen at the server
 		{"flow_local_bytes == 1000 && flow_remote_pkts == 20 && conn_local_pkts == 10", false, true},    // seen at the client
 		{"flow_local_pps == 10 && flow_remote_bps == 500", true, false},
+		{"packets == 30 && bytes == 4000 && lost_bytes == 0 && end > timestamp", true, true},
+		{"reset", true, false},
 		{`src.pod.name == "front-0"`, true, true},
 		{"http", true, false},
 		{`protocol == "dns"`, false, true},

@@ -19,6 +19,15 @@ var refused = map[string]string{
 	"capture_backend":     "there is one backend, which captures packets",
 }
 
+// later are keys of calls and flows in JSON that are not known yet when a filter is judged, with
+// the reason.
+var later = map[string]string{
+	"vantage":          "a filter judges what one end saw, before both are told as one; --vantage client, server or both chooses",
+	"network_time":     "a filter judges what one end saw, before both are told as one",
+	"client_seen.node": "a filter judges what one end saw, before both are told as one; node_name is the node where that was",
+	"client_seen.time": "a filter judges what one end saw, before both are told as one; time is when that was",
+}
+
 // kflField is a field that KFL2 has for a protocol. It is declared here as long as no protocol
 // declares it; what a call says without its protocol's help is derived.
 type kflField struct {

@@ -298,6 +298,9 @@ func protocolFlag(v string) (string, error) {
 	if !protocolName.MatchString(v) {
 		return "", errors.New("want the name of a protocol, such as http, dns or tcp")
 	}
+	if v == "tls" { // whose flag is of what was decrypted alone
+		return "tls || tlsx", nil
+	}
 	return v, nil
 }
 

@@ -32,6 +32,8 @@ func TestShorthand(t *testing.T) {
 		{"to-port=443", "dst.port == 443"},
 		{"port=443 port=8000-8100", "(src.port == 443 || dst.port == 443) || ((src.port >= 8000 && src.port <= 8100) || (dst.port >= 8000 && dst.port <= 8100))"},
 		{"protocol=DNS", "dns"},
+		{"protocol=tls to-port=443", "(tls || tlsx) && dst.port == 443"},
+		{"protocol=tls protocol=dns", "(tls || tlsx) || dns"},
 		{"protocol=http protocol=dns to-port=80", "(http || dns) && dst.port == 80"},
 		{"http-status=5+", "http && status_code >= 500 && status_code <= 599"},
 		{"http-status=50+", "http && status_code >= 500 && status_code <= 509"},

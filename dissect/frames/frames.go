@@ -1,15 +1,20 @@
 // Package frames cuts streams into frames whose headers tell their lengths, and lets requests
 // wait for the responses that name them: what binary protocols have in common, whatever their
-// frames say.
+// frames say. Responses that come in the order of their requests are package turns'.
 //
 // A frame that came in one piece is handed on as it is, borrowed. Of one that came in several,
 // the beginning is copied, up to a limit; the rest is counted. Where bytes are missing within
 // a frame whose length is known the stream stays in step; else the frame ends there, cut, and
 // the next one is looked for by its header.
 //
+// A request waits in a Queue, which bounds how many there are and says which were given up for
+// that, or in Waiting, which leaves the bounds to its user.
+//
 // Nothing here is safe for more than one goroutine, and nothing allocates once it has seen
 // frames of the size.
 package frames
+
+import "github.com/sshark/sshark/dissect"
 
 // Frame is one frame of a stream.
 type Frame struct {
@@ -18,6 +23,17 @@ type Frame struct {
 	First int64  // time of the first byte, ns
 	Last  int64  // of the last one
 	Cut   bool   // bytes of it are missing: Data ends where the first of them was
+}
+
+// Asks is the call of which f is the request.
+func (f *Frame) Asks(m dissect.Message) dissect.Call {
+	return dissect.Call{Message: m, Incomplete: f.Cut, Time: f.First, RequestEnd: f.Last, RequestSize: uint64(f.Size)}
+}
+
+// Answers makes f the response of a call.
+func (f *Frame) Answers(c *dissect.Call) {
+	c.Incomplete = c.Incomplete || f.Cut
+	c.ResponseStart, c.ResponseEnd, c.ResponseSize = f.First, f.Last, uint64(f.Size)
 }
 
 // Format is what a Reader must know of a protocol.
@@ -89,10 +105,7 @@ func (r *Reader) Next(f Format, b []byte, now int64, limit int) (n int, done boo
 		return int(size), true
 	}
 	r.Frame = Frame{Size: size, First: now}
-	if cap(r.buf) > maxIdle {
-		r.buf = nil
-	}
-	r.buf, r.full = r.buf[:0], false
+	r.buf, r.full = Idle(r.buf), false
 	r.keep(b, limit)
 	r.left = size - int64(len(b))
 	if r.state = inside; size == 0 {
@@ -164,3 +177,12 @@ func (r *Reader) Close(now int64) (cut bool) {
 
 // Lose gives up the place in the stream.
 func (r *Reader) Lose() { r.state, r.Missed = lost, true }
+
+// Idle empties memory that is to be used again. It is nil where that is more than one keeps
+// while nothing needs it.
+func Idle(b []byte) []byte {
+	if cap(b) > maxIdle {
+		return nil
+	}
+	return b[:0]
+}

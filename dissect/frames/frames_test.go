@@ -131,25 +131,3 @@ func TestWaiting(t *testing.T) {
 		t.Errorf("left %v, %d wait", left, w.Len())
 	}
 }
-
-func TestEarly(t *testing.T) {
-	var e Early[int]
-	data := []byte("abc")
-	e.Hold(1, &Frame{Data: data, First: 5})
-	clear(data)
-	if _, ok := e.Take(1, 6); ok {
-		t.Error("a response from before its request")
-	}
-	if f, ok := e.Take(1, 5); !ok || string(f.Data) != "abc" {
-		t.Errorf("%q, %v", f.Data, ok)
-	}
-	for k := range maxEarly + 3 {
-		e.Hold(k, &Frame{First: 10})
-	}
-	if _, ok := e.Take(2, 0); ok || len(e.list) != maxEarly {
-		t.Errorf("%d are held", len(e.list))
-	}
-	if e.Expire(10 + patience + 1); len(e.list) != 0 {
-		t.Errorf("%d are held after their time", len(e.list))
-	}
-}

@@ -3,8 +3,10 @@ package frames
 // Item is a request that waits, with what its protocol knows of it.
 type Item[K comparable, V any] struct {
 	Value V
+	Lost  bool // its response was missed, or may come yet; a Queue says so
 
 	key          K
+	kept         int         // bytes, in a Queue
 	older, newer *Item[K, V] // newer also links those that are free
 }
 
@@ -81,54 +83,3 @@ func (w *Waiting[K, V]) Oldest() *Item[K, V] { return w.oldest }
 
 // Len is how many wait.
 func (w *Waiting[K, V]) Len() int { return len(w.byKey) }
-
-// Limits of responses that were read before their requests.
-const (
-	maxEarly  = 16
-	patience  = 1e9      // ns that they wait
-	earlyKept = 64 << 10 // bytes of each
-)
-
-// Early are responses that were read before their requests, since the packets of the two
-// sides may have been captured, or put in order, the other way round. The zero value is empty.
-type Early[K comparable] struct {
-	list []early[K]
-}
-
-type early[K comparable] struct {
-	key   K
-	frame Frame
-}
-
-// Hold copies a frame. The oldest is dropped for it if there are too many.
-func (e *Early[K]) Hold(key K, f *Frame) {
-	if len(e.list) == maxEarly {
-		e.list = append(e.list[:0], e.list[1:]...)
-	}
-	own := *f
-	own.Data = append([]byte(nil), f.Data[:min(len(f.Data), earlyKept)]...)
-	e.list = append(e.list, early[K]{key, own})
-}
-
-// Take returns the response with that key that began at the time given or later.
-func (e *Early[K]) Take(key K, since int64) (f Frame, ok bool) {
-	for i := range e.list {
-		if x := &e.list[i]; x.key == key && x.frame.First >= since {
-			f = x.frame
-			e.list = append(e.list[:i], e.list[i+1:]...)
-			return f, true
-		}
-	}
-	return f, false
-}
-
-// Expire drops what has waited too long.
-func (e *Early[K]) Expire(now int64) {
-	n := 0
-	for n < len(e.list) && e.list[n].frame.First < now-patience {
-		n++
-	}
-	if n > 0 {
-		e.list = append(e.list[:0], e.list[n:]...)
-	}
-}

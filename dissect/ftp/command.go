@@ -1,6 +1,10 @@
 package ftp
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/sshark/sshark/dissect/replies"
+)
 
 // verbs are the commands that are known.
 var verbs = [...]string{"", "USER", "PASS", "ACCT", "CWD", "CDUP", "SMNT", "QUIT", "REIN", "PORT", "PASV", "TYPE", "STRU", "MODE", "RETR", "STOR", "STOU", "APPE", "ALLO", "REST", "RNFR",
@@ -34,11 +38,7 @@ func split(line []byte) (name, args []byte) {
 	for len(line) > 0 && line[0] >= 0x80 {
 		line = line[1:]
 	}
-	i := bytes.IndexByte(line, ' ')
-	if i < 0 {
-		return line, nil
-	}
-	return line[:i], bytes.TrimLeft(line[i:], " ")
+	return replies.Split(line)
 }
 
 // parse reads a line of a client; ok says that it can be a command.

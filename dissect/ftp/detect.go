@@ -21,8 +21,12 @@ const (
 	mayReply
 )
 
+// enough is how many commands must follow each other where no reply was seen at all.
+const enough = 3
+
 // detect wants a server that says that it is one, or replies as only FTP does, or a command of
-// FTP's that is answered by digits.
+// FTP's that is answered by digits; of a capture of the client's side alone, several commands
+// with one of FTP's among them.
 func detect(p *dissect.Probe) dissect.Verdict {
 	a, b := look(p.Data[0]), look(p.Data[1])
 	if a == foreign || b == foreign {
@@ -32,7 +36,8 @@ func detect(p *dissect.Probe) dissect.Verdict {
 		mine, theirs := side[0], side[1]
 		p.Swap = d == 1
 		switch {
-		case theirs == replying && !answers(mine), mine == asks && answers(theirs):
+		case theirs == replying && !answers(mine), mine == asks && answers(theirs),
+			mine == asks && theirs == silent && commands(p.Data[d]) >= enough:
 			return dissect.Yes
 		}
 	}
@@ -77,6 +82,21 @@ func look(b []byte) guess {
 		b = b[end:]
 	}
 	return best
+}
+
+// commands counts the lines that b begins with that are commands that are known, up to enough.
+func commands(b []byte) (n int) {
+	for ; n < enough; n++ {
+		end := bytes.IndexByte(b, '\n') + 1
+		if end == 0 {
+			break
+		}
+		if v, ok := parse(lines.Trim(b[:end])); !ok || v == 0 {
+			break
+		}
+		b = b[end:]
+	}
+	return n
 }
 
 // shared are commands that other protocols have too: SMTP, POP3, NNTP.

@@ -4,14 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/cuttest"
 )
-
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
 
 var (
 	smallRequest = []byte("GET /api/v1/cart/17?currency=EUR HTTP/1.1\r\nHost: cart.shop.svc.cluster.local:8080\r\n" +
@@ -21,15 +15,9 @@ var (
 )
 
 func BenchmarkSmallCalls(b *testing.B) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(k)
-	b.ReportAllocs()
-	b.SetBytes(int64(len(smallRequest) + len(smallResponse)))
-	for i := 0; b.Loop(); i++ {
-		p.Data(0, smallRequest, dissect.Stamp{Time: int64(i)})
-		p.Data(1, smallResponse, dissect.Stamp{Time: int64(i)})
-	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+	k.Bench(b, p, smallRequest, smallResponse)
 }
 
 func BenchmarkLengthBody(b *testing.B) { benchmarkBody(b, false) }
@@ -44,30 +32,12 @@ func benchmarkBody(b *testing.B, chunked bool) {
 		msg = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" +
 			strings.Repeat("2000\r\n"+body[:8192]+"\r\n", 128) + "0\r\n\r\n"
 	}
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(k)
 	data := []byte(msg)
-	b.SetBytes(int64(len(data)))
-	b.ReportAllocs()
-	for b.Loop() {
-		p.Data(0, smallRequest, dissect.Stamp{})
-		for rest := data; len(rest) > 0; {
-			n := min(len(rest), 1448)
-			p.Data(1, rest[:n], dissect.Stamp{})
-			rest = rest[n:]
-		}
-	}
+	k.Bench(b, p, smallRequest, data)
 }
 
 func BenchmarkAppendFields(b *testing.B) {
-	var dst []byte
-	p := newParser(&sink{each: func(c *dissect.Call) {
-		b.ReportAllocs()
-		for b.Loop() {
-			dst = c.Message.AppendFields(dst[:0])
-		}
-		b.ReportMetric(float64(len(dst)), "bytes")
-	}})
-	p.Data(0, smallRequest, dissect.Stamp{})
-	p.Data(1, smallResponse, dissect.Stamp{})
+	cuttest.BenchFields(b, Protocol(), smallRequest, smallResponse)
 }

@@ -2,58 +2,23 @@ package http1
 
 import (
 	"bytes"
-	"compress/flate"
-	"compress/zlib"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 
-	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/dissecttest"
 	"github.com/sshark/sshark/dissect/http"
 )
-
-func encode(t testing.TB, coding string, data []byte) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	var w io.WriteCloser
-	var err error
-	switch coding {
-	case "gzip", "x-gzip":
-		w = gzip.NewWriter(&b)
-	case "deflate":
-		w = zlib.NewWriter(&b)
-	case "raw deflate":
-		w, err = flate.NewWriter(&b, 6)
-	case "br":
-		w = brotli.NewWriter(&b)
-	case "zstd":
-		w, err = zstd.NewWriter(&b)
-	default:
-		return data
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write(data); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
 
 // bodyOf is the body of a response with these headers.
 func bodyOf(t testing.TB, limit int, response string, steps ...step) dissect.Body {
 	t.Helper()
 	var got dissect.Body
-	k := &sink{t: t, limit: limit, each: func(c *dissect.Call) {
+	k := &sink{TB: t, Tell: tell, Limit: limit, Each: func(c *dissect.Call) {
 		if b := c.Message.Body(1); b != nil {
 			got = *b
 			got.Data = bytes.Clone(b.Data)
@@ -89,7 +54,7 @@ func TestBody(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			sent := []byte(text)
 			for _, coding := range tt.applied {
-				sent = encode(t, coding, sent)
+				sent = dissecttest.Encode(t, coding, sent)
 			}
 			chunked := fmt.Sprintf("HTTP/1.1 200 OK\r\n%sContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n%x;x=y\r\n%s\r\n0\r\n\r\n",
 				tt.header, 10, sent[:10], len(sent)-10, sent[10:])
@@ -128,7 +93,7 @@ func TestBodyThatCannotBeDecoded(t *testing.T) {
 
 func TestDecompressionBomb(t *testing.T) {
 	zeros := make([]byte, 200<<20)
-	once := encode(t, "gzip", zeros)
+	once := dissecttest.Encode(t, "gzip", zeros)
 	t.Run("one coding", func(t *testing.T) {
 		b := bodyOf(t, 1<<20, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", len(once), once))
 		if len(b.Data) > 1<<20 || !b.Truncated {
@@ -138,7 +103,7 @@ func TestDecompressionBomb(t *testing.T) {
 	t.Run("a coding that swallows what is below", func(t *testing.T) {
 		// An endless gzip header: the outer coding gives bytes, the inner one takes them all.
 		header := append([]byte{0x1f, 0x8b, 8, 0x10, 0, 0, 0, 0, 0, 0xff}, bytes.Repeat([]byte{'x'}, 100<<20)...)
-		twice := encode(t, "gzip", header)
+		twice := dissecttest.Encode(t, "gzip", header)
 		b := bodyOf(t, 1<<20, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: %d\r\n\r\n%s", len(twice), twice))
 		if b.Err == nil {
 			t.Errorf("%d bytes", len(b.Data))
@@ -151,7 +116,7 @@ func TestBodyWithGap(t *testing.T) {
 	if string(b.Data) != rep(10) || !b.Truncated || b.Size != 30 {
 		t.Errorf("%+v", b)
 	}
-	sent := encode(t, "gzip", []byte(strings.Repeat("all work and no play\n", 1000)+fmt.Sprint(make([]int, 50))))
+	sent := dissecttest.Encode(t, "gzip", []byte(strings.Repeat("all work and no play\n", 1000)+fmt.Sprint(make([]int, 50))))
 	b = bodyOf(t, 1<<20, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", len(sent), sent[:len(sent)-9]))
 	if !strings.HasPrefix(string(b.Data), "all work") || !b.Truncated || b.Err != nil {
 		t.Errorf("cut gzip: %.40q, %v, %v", b.Data, b.Truncated, b.Err)
@@ -159,7 +124,7 @@ func TestBodyWithGap(t *testing.T) {
 }
 
 func TestNoBodiesUnlessAsked(t *testing.T) {
-	k := &sink{t: t, each: func(c *dissect.Call) {
+	k := &sink{TB: t, Tell: tell, Each: func(c *dissect.Call) {
 		if c.Message.Body(0) != nil || c.Message.Body(1) != nil {
 			t.Error("there is a body")
 		}
@@ -171,7 +136,7 @@ func TestNoBodiesUnlessAsked(t *testing.T) {
 
 func TestRequestBody(t *testing.T) {
 	var got string
-	k := &sink{t: t, limit: 100, each: func(c *dissect.Call) { got = string(c.Message.Body(0).Data) }}
+	k := &sink{TB: t, Tell: tell, Limit: 100, Each: func(c *dissect.Call) { got = string(c.Message.Body(0).Data) }}
 	if err := run(k, []step{c("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"), s(none)}, 1); err != nil {
 		t.Fatal(err)
 	}

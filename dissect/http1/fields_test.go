@@ -24,7 +24,7 @@ func TestFields(t *testing.T) {
 		"response.cookies":      map[string]string{"s": "1", "t": "2"},
 		"response_headers_size": int64(len(response) - 5), "response_body_size": int64(5),
 	}
-	k := &sink{t: t, each: func(c *dissect.Call) {
+	k := &sink{TB: t, Tell: tell, Each: func(c *dissect.Call) {
 		for _, f := range Protocol().Fields {
 			got, known := f.Get(c), want[f.Name] != nil
 			if !reflect.DeepEqual(got, want[f.Name]) {
@@ -43,7 +43,7 @@ func TestFields(t *testing.T) {
 	}
 	// What is printed is what a filter sees.
 	var printed map[string]any
-	if err := json.Unmarshal([]byte(k.lines[0]), &printed); err != nil {
+	if err := json.Unmarshal([]byte(k.Lines[0]), &printed); err != nil {
 		t.Fatal(err)
 	}
 	for name, v := range want {
@@ -57,7 +57,7 @@ func TestFields(t *testing.T) {
 		}
 	}
 	if len(printed) != len(want) {
-		t.Errorf("%d keys are printed, want %d: %s", len(printed), len(want), k.lines[0])
+		t.Errorf("%d keys are printed, want %d: %s", len(printed), len(want), k.Lines[0])
 	}
 }
 
@@ -73,7 +73,7 @@ func TestLoneMessages(t *testing.T) {
 		{"response without a reason", s("HTTP/1.1 204\r\n\r\n"), "204", []string{"http_version", "status_code", "response.headers", "response.cookies", "response_headers_size", "response_body_size"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			k := &sink{t: t, each: func(c *dissect.Call) {
+			k := &sink{TB: t, Tell: tell, Each: func(c *dissect.Call) {
 				var known []string
 				for _, f := range http.Fields {
 					if f.Get(c) != nil {
@@ -87,8 +87,8 @@ func TestLoneMessages(t *testing.T) {
 					t.Errorf("summary %q, want %q", got, tt.summary)
 				}
 			}}
-			if err := run(k, []step{tt.step}, 0); err != nil || len(k.calls) != 1 {
-				t.Fatal(err, k.calls)
+			if err := run(k, []step{tt.step}, 0); err != nil || len(k.Calls) != 1 {
+				t.Fatal(err, k.Calls)
 			}
 		})
 	}
@@ -112,7 +112,7 @@ func TestTargets(t *testing.T) {
 			t.Errorf("%s: path %q, query %q", tt.target, path, query)
 		}
 		var host string
-		k := &sink{t: t, each: func(c *dissect.Call) { host, _ = http.Fields[3].Get(c).(string) }}
+		k := &sink{TB: t, Tell: tell, Each: func(c *dissect.Call) { host, _ = http.Fields[3].Get(c).(string) }}
 		if err := run(k, []step{c("GET " + tt.target + " HTTP/1.1\r\n\r\n")}, 0); err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/cuttest"
 )
 
 const (
@@ -103,14 +104,14 @@ var conversations = []struct {
 func TestConversations(t *testing.T) {
 	for _, tt := range conversations {
 		t.Run(tt.name, func(t *testing.T) {
-			k := &sink{t: t}
+			k := &sink{TB: t, Tell: tell}
 			if err := run(k, tt.steps, 0); err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(k.calls, tt.want) {
-				t.Errorf("got  %q\nwant %q", k.calls, tt.want)
+			if !slices.Equal(k.Calls, tt.want) {
+				t.Errorf("got  %q\nwant %q", k.Calls, tt.want)
 			}
-			if k.switched {
+			if k.Switched {
 				t.Error("switched")
 			}
 		})
@@ -122,12 +123,12 @@ func TestChunking(t *testing.T) {
 	for _, tt := range conversations {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, n := range []int{1, 2, 3, 5, 7, 13, 40} {
-				k := &sink{t: t}
+				k := &sink{TB: t, Tell: tell}
 				if err := run(k, tt.steps, n); err != nil {
 					t.Fatal(err)
 				}
-				if !slices.Equal(k.calls, tt.want) {
-					t.Errorf("in pieces of %d: got %q, want %q", n, k.calls, tt.want)
+				if !slices.Equal(k.Calls, tt.want) {
+					t.Errorf("in pieces of %d: got %q, want %q", n, k.Calls, tt.want)
 				}
 			}
 		})
@@ -151,22 +152,22 @@ func TestSwitch(t *testing.T) {
 		{"behind bytes that were looked for", []step{c("GET /a HTTP/1.1\r\n\r\n"), s("junk"), s("junk HTTP/1.1 101 S\r\nUpgrade: websocket\r\n\r\nrest")}, []string{"GET /a -> 101"}, "ws", "rest"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			k := &sink{t: t}
+			k := &sink{TB: t, Tell: tell}
 			if err := run(k, tt.steps, 0); err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(k.calls, tt.want) || !k.switched || k.next != tt.next || k.rest != tt.rest {
-				t.Errorf("got %q, switched %v to %q, rest %q", k.calls, k.switched, k.next, k.rest)
+			if !slices.Equal(k.Calls, tt.want) || !k.Switched || k.Next != tt.next || k.Rest != tt.rest {
+				t.Errorf("got %q, switched %v to %q, rest %q", k.Calls, k.Switched, k.Next, k.Rest)
 			}
 		})
 	}
 	t.Run("connect refused", func(t *testing.T) {
-		k := &sink{t: t}
+		k := &sink{TB: t, Tell: tell}
 		if err := run(k, []step{c("CONNECT h:443 HTTP/1.1\r\n\r\n"), s("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"), c(get("/b"))}, 0); err != nil {
 			t.Fatal(err)
 		}
-		if want := []string{"CONNECT h:443 -> 403 [2]", "GET /b ->"}; k.switched || !slices.Equal(k.calls, want) {
-			t.Error(k.calls, k.switched)
+		if want := []string{"CONNECT h:443 -> 403 [2]", "GET /b ->"}; k.Switched || !slices.Equal(k.Calls, want) {
+			t.Error(k.Calls, k.Switched)
 		}
 	})
 }
@@ -175,7 +176,7 @@ func TestTimesAndSizes(t *testing.T) {
 	const ms = int64(1_000_000)
 	at := func(n int64) dissect.Stamp { return dissect.Stamp{Time: n * ms} }
 	var got *dissect.Call
-	k := &sink{t: t, each: func(c *dissect.Call) { v := *c; got = &v }}
+	k := &sink{TB: t, Tell: tell, Each: func(c *dissect.Call) { v := *c; got = &v }}
 	p := newParser(k)
 	p.Data(0, []byte("POST / HTTP/1.1\r\nContent-"), at(1))
 	p.Data(0, []byte("Length: 4\r\n\r\nab"), at(2))
@@ -206,7 +207,7 @@ func TestLateRequest(t *testing.T) {
 		{"response is still on its way", []string{ok5[:30], ok5[30:]}, []string{"GET /a -> 200 [5]"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			k := &sink{t: t}
+			k := &sink{TB: t, Tell: tell}
 			p := newParser(k)
 			p.Data(1, []byte(tt.response[0]), dissect.Stamp{Time: 2000})
 			p.Data(0, []byte(get("/a")), dissect.Stamp{Time: 1000})
@@ -214,54 +215,54 @@ func TestLateRequest(t *testing.T) {
 				p.Data(1, []byte(r), dissect.Stamp{Time: 3000})
 			}
 			p.Close(dissect.Stamp{Time: 4000})
-			if !slices.Equal(k.calls, tt.want) {
-				t.Errorf("got %q, want %q", k.calls, tt.want)
+			if !slices.Equal(k.Calls, tt.want) {
+				t.Errorf("got %q, want %q", k.Calls, tt.want)
 			}
 		})
 	}
 }
 
 func TestHeldResponsesGoOutInTime(t *testing.T) {
-	k := &sink{t: t}
+	k := &sink{TB: t, Tell: tell}
 	p := newParser(k)
 	p.Data(1, []byte(none), dissect.Stamp{Time: 1})
 	p.Data(1, []byte(none[:4]), dissect.Stamp{Time: 2 + holdTime})
-	if len(k.calls) != 1 {
-		t.Errorf("after a second: %q", k.calls)
+	if len(k.Calls) != 1 {
+		t.Errorf("after a second: %q", k.Calls)
 	}
 }
 
 func TestBounds(t *testing.T) {
 	t.Run("requests without answers", func(t *testing.T) {
-		k := &sink{t: t}
+		k := &sink{TB: t, Tell: tell}
 		p := newParser(k)
 		for i := range maxPending + 10 {
 			p.Data(0, []byte(get(fmt.Sprint("/", i))), dissect.Stamp{Time: int64(i)})
 		}
-		if len(k.calls) != 10 || k.calls[0] != "~GET /0 ->" || len(p.queue)-p.head != maxPending {
-			t.Errorf("%d calls, %d wait", len(k.calls), len(p.queue)-p.head)
+		if len(k.Calls) != 10 || k.Calls[0] != "~GET /0 ->" || len(p.queue)-p.head != maxPending {
+			t.Errorf("%d calls, %d wait", len(k.Calls), len(p.queue)-p.head)
 		}
 		p.Data(1, []byte(none), dissect.Stamp{Time: maxPending + 11})
-		if k.calls[10] != "GET /10 -> 204" {
-			t.Error(k.calls[10])
+		if k.Calls[10] != "GET /10 -> 204" {
+			t.Error(k.Calls[10])
 		}
 		p.Close(dissect.Stamp{})
-		if len(k.calls) != maxPending+10 {
-			t.Error(len(k.calls))
+		if len(k.Calls) != maxPending+10 {
+			t.Error(len(k.Calls))
 		}
 	})
 	t.Run("large heads", func(t *testing.T) {
-		k := &sink{t: t}
+		k := &sink{TB: t, Tell: tell}
 		p := newParser(k)
 		for range 200 {
 			p.Data(0, []byte("GET / HTTP/1.1\r\nX: "+rep(60_000)+"\r\n\r\n"), dissect.Stamp{})
 		}
-		if p.kept > maxKept || len(k.calls) < 100 {
-			t.Errorf("%d bytes kept, %d calls told", p.kept, len(k.calls))
+		if p.kept > maxKept || len(k.Calls) < 100 {
+			t.Errorf("%d bytes kept, %d calls told", p.kept, len(k.Calls))
 		}
 	})
 	t.Run("oldest is being answered", func(t *testing.T) {
-		k := &sink{t: t}
+		k := &sink{TB: t, Tell: tell}
 		p := newParser(k)
 		p.Data(0, []byte(get("/first")), dissect.Stamp{})
 		p.Data(1, []byte(ok5[:len(ok5)-1]), dissect.Stamp{})
@@ -269,12 +270,12 @@ func TestBounds(t *testing.T) {
 			p.Data(0, []byte(get("/")), dissect.Stamp{})
 		}
 		p.Data(1, []byte("o"+none), dissect.Stamp{})
-		if want := []string{"~GET /first -> 200 [4]", "GET / -> 204"}; !slices.Equal(k.calls, want) {
-			t.Errorf("%q", k.calls)
+		if want := []string{"~GET /first -> 200 [4]", "GET / -> 204"}; !slices.Equal(k.Calls, want) {
+			t.Errorf("%q", k.Calls)
 		}
 	})
 	t.Run("not HTTP at all", func(t *testing.T) {
-		p := newParser(&sink{t: t})
+		p := newParser(&sink{TB: t, Tell: tell})
 		var err error
 		for i := 0; i < 10_000 && err == nil; i++ {
 			err = p.Data(0, []byte(rep(1448)), dissect.Stamp{})
@@ -284,17 +285,17 @@ func TestBounds(t *testing.T) {
 		}
 	})
 	t.Run("held responses", func(t *testing.T) {
-		k := &sink{t: t}
+		k := &sink{TB: t, Tell: tell}
 		p := newParser(k)
 		p.Data(1, []byte(strings.Repeat(none, 1000)), dissect.Stamp{})
-		if len(p.held) > maxHeld || len(k.calls) != 1000-maxHeld {
-			t.Error(len(p.held), len(k.calls))
+		if len(p.held) > maxHeld || len(k.Calls) != 1000-maxHeld {
+			t.Error(len(p.held), len(k.Calls))
 		}
 	})
 }
 
 func TestSteadyStateAllocatesNothing(t *testing.T) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(k)
 	if n := testing.AllocsPerRun(1000, func() {
 		p.Data(0, smallRequest, dissect.Stamp{})

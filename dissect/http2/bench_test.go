@@ -4,21 +4,16 @@ import (
 	"testing"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/cuttest"
 )
-
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
 
 // benchmark plays calls of one connection, over and over: the streams' numbers come again.
 func benchmark(b *testing.B, request, response func(s *side, id uint32)) {
 	talk := begin()
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(&dissect.Flow{}, k)
 	for _, st := range talk.steps {
-		p.Data(st.d, []byte(st.data), dissect.Stamp{})
+		p.Data(st.Dir, st.Data, dissect.Stamp{})
 	}
 	talk.steps = nil
 	warm := 0
@@ -30,23 +25,22 @@ func benchmark(b *testing.B, request, response func(s *side, id uint32)) {
 		response(talk.s(), 2*i+1)
 	}
 	bytes := 0
-	var pieces [][]byte
-	for i, st := range talk.steps {
-		if pieces = append(pieces, []byte(st.data)); i < warm {
-			p.Data(st.d, pieces[i], dissect.Stamp{})
-			continue
-		}
-		bytes += len(st.data)
+	for _, st := range talk.steps[:warm] {
+		p.Data(st.Dir, st.Data, dissect.Stamp{})
+	}
+	steps := talk.steps[warm:]
+	for _, st := range steps {
+		bytes += len(st.Data)
 	}
 	b.SetBytes(int64(bytes))
 	b.ReportAllocs()
-	k.n = 0
+	k.N = 0
 	for i := int64(0); b.Loop(); i++ {
-		for j := warm; j < len(pieces); j++ {
-			p.Data(talk.steps[j].d, pieces[j], dissect.Stamp{Time: i})
+		for _, st := range steps {
+			p.Data(st.Dir, st.Data, dissect.Stamp{Time: i})
 		}
 	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+	b.ReportMetric(float64(k.N)/b.Elapsed().Seconds(), "calls/s")
 }
 
 func BenchmarkSmallCalls(b *testing.B) {
@@ -83,7 +77,7 @@ func BenchmarkAppendFields(b *testing.B) {
 	talk.c().get(1, "/api/v1/cart/17?currency=EUR", "accept application/json", "accept-encoding gzip").send()
 	talk.s().answer(1, true, 200, "content-type application/json", "content-length 27").send()
 	var dst []byte
-	k := &sink{each: func(c *dissect.Call) {
+	k := &sink{Each: func(c *dissect.Call) {
 		b.ReportAllocs()
 		for b.Loop() {
 			dst = c.Message.AppendFields(dst[:0])

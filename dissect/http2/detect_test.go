@@ -11,7 +11,7 @@ import (
 
 func TestDetect(t *testing.T) {
 	talk := begin()
-	hello, settings := talk.steps[0].data, talk.steps[1].data
+	hello, settings := talk.said(0), talk.said(1)
 	talk = newTalk()
 	talk.c().get(1, "/a").send()
 	talk.s().answer(1, false, 200).data(1, true, rep(3000)).send()
@@ -21,7 +21,7 @@ func TestDetect(t *testing.T) {
 	talk.s().send()
 	talk.c().headers(1, true, "x-end here").send()
 	talk.s().settings(http2.Setting{ID: 99, Val: 1}).send()
-	request, response, bodies, control, end, odd := talk.steps[0].data, talk.steps[1].data, talk.steps[2].data, talk.steps[3].data, talk.steps[4].data, talk.steps[5].data
+	request, response, bodies, control, end, odd := talk.said(0), talk.said(1), talk.said(2), talk.said(3), talk.said(4), talk.said(5)
 	start, middle := [2]bool{true, true}, [2]bool{}
 	for _, tt := range []struct {
 		name          string
@@ -70,7 +70,7 @@ func TestDetect(t *testing.T) {
 
 // TestDetectPrefixes: no beginning of what is HTTP/2 is refused.
 func TestDetectPrefixes(t *testing.T) {
-	hello := begin().steps[0].data
+	hello := begin().steps[0].Data
 	for i := 1; i <= len(hello); i++ {
 		p := &dissect.Probe{Data: [2][]byte{[]byte(hello[:i]), nil}, FromStart: [2]bool{true, true}, Opened: true}
 		if detect(p) == dissect.No {
@@ -79,7 +79,7 @@ func TestDetectPrefixes(t *testing.T) {
 	}
 	talk := newTalk()
 	talk.c().get(1, "/a").send()
-	for i, b := 5, talk.steps[0].data; i <= len(b); i++ {
+	for i, b := 5, talk.said(0); i <= len(b); i++ {
 		if detect(&dissect.Probe{Data: [2][]byte{[]byte(b[:i]), nil}}) == dissect.No {
 			t.Errorf("%q is refused", b[:i])
 		}

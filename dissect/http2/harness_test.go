@@ -2,43 +2,21 @@ package http2
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strings"
-	"testing"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/cuttest"
 	"github.com/sshark/sshark/pcap/flow"
-	"github.com/sshark/sshark/pcap/memtest"
 )
 
-// sink notes what a parser hands out.
-type sink struct {
-	t      testing.TB
-	limit  int
-	calls  []string
-	lines  []string // JSON of each call
-	each   func(c *dissect.Call)
-	memory *memtest.Gauge // of a fuzzer, nil: nothing is watched
-}
-
-func (s *sink) Call(c *dissect.Call) {
-	s.calls = append(s.calls, tell(c))
-	line := "{" + strings.TrimPrefix(string(c.Message.AppendFields(nil)), ",") + "}"
-	if s.t != nil && !json.Valid([]byte(line)) {
-		s.t.Errorf("no JSON: %s", line)
-	}
-	s.lines = append(s.lines, line)
-	if s.each != nil {
-		s.each(c)
-	}
-}
-
-func (s *sink) Bodies() (int, bool)   { return s.limit, s.limit > 0 }
-func (s *sink) Switch(string, []byte) {}
+type (
+	sink = cuttest.Script
+	step = cuttest.Step
+)
 
 // tell is one call in short: what was asked, what came of it, the sizes of the bodies, and
 // marks: "<" it is the server's, "~" it is incomplete, "!" it is an error.
@@ -69,13 +47,6 @@ func tell(c *dissect.Call) string {
 		b = fmt.Appendf(b, " [%d]", e.resp.size)
 	}
 	return strings.TrimSpace(string(b))
-}
-
-// step is a thing that happens to a flow.
-type step struct {
-	d    flow.Dir
-	data string
-	gap  int64 // -1: data
 }
 
 // side writes what one side sends, with the library.
@@ -118,9 +89,12 @@ func begin() *talk {
 func (t *talk) c() *side { return t.side[0] }
 func (t *talk) s() *side { return t.side[1] }
 
+// said is what was sent in a step.
+func (t *talk) said(step int) string { return string(t.steps[step].Data) }
+
 // send makes a step of what was written.
 func (s *side) send() *side {
-	s.talk.steps = append(s.talk.steps, step{s.d, s.out.String(), -1})
+	s.talk.steps = append(s.talk.steps, step{Dir: s.d, Data: bytes.Clone(s.out.Bytes())})
 	s.out.Reset()
 	return s
 }
@@ -169,40 +143,10 @@ func (s *side) answer(id uint32, end bool, status int, more ...string) *side {
 	return s.headers(id, end, append([]string{fmt.Sprint(":status ", status), "server test/2"}, more...)...)
 }
 
-func cgap(n int64) step { return step{0, "", n} }
-func sgap(n int64) step { return step{1, "", n} }
+func cgap(n int64) step { return cuttest.Missing(0, n) }
+func sgap(n int64) step { return cuttest.Missing(1, n) }
 
-// run plays steps; each takes 1 ms. Pieces of data are at most chunk bytes long, 0: whole.
+// run plays steps; see cuttest.Script.
 func run(k *sink, steps []step, chunk int) error {
-	p := newParser(&dissect.Flow{}, k)
-	now := int64(1_000_000_000)
-	for _, st := range steps {
-		now += 1e6
-		at := dissect.Stamp{Time: now}
-		if st.gap >= 0 {
-			if err := p.Gap(st.d, st.gap, at); err != nil {
-				return err
-			}
-			continue
-		}
-		b := []byte(st.data)
-		for len(b) > 0 {
-			n := len(b)
-			if chunk > 0 {
-				n = min(n, chunk)
-			}
-			piece := append([]byte(nil), b[:n]...)
-			if err := p.Data(st.d, piece, at); err != nil {
-				return err
-			}
-			clear(piece) // it was borrowed
-			if k.memory != nil {
-				k.memory.Check(k.t)
-				k.calls, k.lines = nil, nil
-			}
-			b = b[n:]
-		}
-	}
-	p.Close(dissect.Stamp{Time: now + 1e6})
-	return nil
+	return k.Play(newParser(&dissect.Flow{}, k), steps, chunk)
 }

@@ -167,12 +167,12 @@ func TestConversations(t *testing.T) {
 			talk := begin()
 			tt.talk(talk)
 			for _, chunk := range []int{0, 1, 2, 3, 7, 10, 50, 1000} {
-				k := &sink{t: t, limit: 1 << 16}
+				k := &sink{TB: t, Tell: tell, Limit: 1 << 16}
 				if err := run(k, talk.steps, chunk); err != nil {
 					t.Fatal(err)
 				}
-				if !slices.Equal(k.calls, tt.want) {
-					t.Errorf("pieces of %d:\ngot  %q\nwant %q", chunk, k.calls, tt.want)
+				if !slices.Equal(k.Calls, tt.want) {
+					t.Errorf("pieces of %d:\ngot  %q\nwant %q", chunk, k.Calls, tt.want)
 				}
 			}
 		})
@@ -185,7 +185,7 @@ func TestReversed(t *testing.T) {
 		talk := begin()
 		tt.talk(talk)
 		for i := range talk.steps {
-			talk.steps[i].d ^= 1
+			talk.steps[i].Dir ^= 1
 		}
 		var want []string
 		for _, c := range tt.want {
@@ -195,12 +195,12 @@ func TestReversed(t *testing.T) {
 				want = append(want, "<"+c)
 			}
 		}
-		k := &sink{t: t}
+		k := &sink{TB: t, Tell: tell}
 		if err := run(k, talk.steps, 0); err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(k.calls, want) {
-			t.Errorf("%s:\ngot  %q\nwant %q", tt.name, k.calls, want)
+		if !slices.Equal(k.Calls, want) {
+			t.Errorf("%s:\ngot  %q\nwant %q", tt.name, k.Calls, want)
 		}
 	}
 }
@@ -212,9 +212,9 @@ func TestTimesAndSizes(t *testing.T) {
 	talk.c().data(1, true, "body").send()
 	talk.s().answer(1, false, 200).send()
 	talk.s().data(1, true, "hello").send()
-	request := len(talk.steps[3].data) + len(talk.steps[4].data)
-	response := len(talk.steps[5].data) + len(talk.steps[6].data)
-	k := &sink{t: t, each: func(c *dissect.Call) {
+	request := len(talk.steps[3].Data) + len(talk.steps[4].Data)
+	response := len(talk.steps[5].Data) + len(talk.steps[6].Data)
+	k := &sink{TB: t, Tell: tell, Each: func(c *dissect.Call) {
 		if c.Time != base+1e6 || c.RequestEnd != base+2e6 || c.ResponseStart != base+3e6 || c.ResponseEnd != base+4e6 {
 			t.Errorf("%d %d %d %d", c.Time-base, c.RequestEnd-base, c.ResponseStart-base, c.ResponseEnd-base)
 		}
@@ -225,8 +225,8 @@ func TestTimesAndSizes(t *testing.T) {
 			t.Errorf("protocol %v", c.Protocol)
 		}
 	}}
-	if err := run(k, talk.steps, 0); err != nil || len(k.calls) != 1 {
-		t.Fatal(err, k.calls)
+	if err := run(k, talk.steps, 0); err != nil || len(k.Calls) != 1 {
+		t.Fatal(err, k.Calls)
 	}
 }
 
@@ -279,12 +279,12 @@ func TestGaps(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			talk := begin()
 			tt.talk(talk)
-			k := &sink{t: t, limit: 1 << 16}
+			k := &sink{TB: t, Tell: tell, Limit: 1 << 16}
 			if err := run(k, talk.steps, 0); err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(k.calls, tt.want) {
-				t.Errorf("got  %q\nwant %q", k.calls, tt.want)
+			if !slices.Equal(k.Calls, tt.want) {
+				t.Errorf("got  %q\nwant %q", k.Calls, tt.want)
 			}
 		})
 	}
@@ -300,19 +300,19 @@ func TestMiddle(t *testing.T) {
 	talk.s().answer(3, true, 200).send()
 	talk.c().get(5, "/first", "x-one 1").send()
 	talk.s().answer(5, true, 404).send()
-	k := &sink{t: t}
+	k := &sink{TB: t, Tell: tell}
 	if err := run(k, talk.steps[n:], 0); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"~GET /second -> 200", "~!GET ? -> 404"}; !slices.Equal(k.calls, want) {
-		t.Fatalf("got  %q\nwant %q", k.calls, want)
+	if want := []string{"~GET /second -> 200", "~!GET ? -> 404"}; !slices.Equal(k.Calls, want) {
+		t.Fatalf("got  %q\nwant %q", k.Calls, want)
 	}
 	for i, want := range []string{
 		`{"method":"GET","url":"/second","path":"/second","http_version":"HTTP/2","request.headers":{},`,
 		`{"method":"GET","http_version":"HTTP/2","request.headers":{},`,
 	} {
-		if !strings.HasPrefix(k.lines[i], want) || !strings.Contains(k.lines[i], `"http2_missing_headers":`) {
-			t.Errorf("%s", k.lines[i])
+		if !strings.HasPrefix(k.Lines[i], want) || !strings.Contains(k.Lines[i], `"http2_missing_headers":`) {
+			t.Errorf("%s", k.Lines[i])
 		}
 	}
 }
@@ -323,18 +323,18 @@ func TestLimits(t *testing.T) {
 	for i := range uint32(3 * maxStreams) {
 		talk.c().get(2*i+1, "/a").send()
 	}
-	k := &sink{t: t}
+	k := &sink{TB: t, Tell: tell}
 	p := newParser(&dissect.Flow{}, k)
 	for _, st := range talk.steps {
-		if err := p.Data(st.d, []byte(st.data), dissect.Stamp{Time: 1}); err != nil {
+		if err := p.Data(st.Dir, st.Data, dissect.Stamp{Time: 1}); err != nil {
 			t.Fatal(err)
 		}
 		if len(p.streams) > maxStreams {
 			t.Fatalf("%d streams", len(p.streams))
 		}
 	}
-	if p.Close(dissect.Stamp{}); len(k.calls) != 3*maxStreams || p.kept != 0 {
-		t.Errorf("%d calls, %d bytes kept", len(k.calls), p.kept)
+	if p.Close(dissect.Stamp{}); len(k.Calls) != 3*maxStreams || p.kept != 0 {
+		t.Errorf("%d calls, %d bytes kept", len(k.Calls), p.kept)
 	}
 
 	talk = begin()
@@ -344,24 +344,24 @@ func TestLimits(t *testing.T) {
 			talk.c().data(2*i+1, false, rep(16000)).send()
 		}
 	}
-	k = &sink{t: t, limit: 1 << 20}
+	k = &sink{TB: t, Tell: tell, Limit: 1 << 20}
 	p = newParser(&dissect.Flow{}, k)
 	for _, st := range talk.steps {
-		if err := p.Data(st.d, []byte(st.data), dissect.Stamp{Time: 1}); err != nil {
+		if err := p.Data(st.Dir, st.Data, dissect.Stamp{Time: 1}); err != nil {
 			t.Fatal(err)
 		}
 		if p.kept > maxKept+(1<<20) {
 			t.Fatalf("%d bytes kept", p.kept)
 		}
 	}
-	if p.Close(dissect.Stamp{}); len(k.calls) != 100 || p.kept != 0 {
-		t.Errorf("%d calls, %d bytes kept", len(k.calls), p.kept)
+	if p.Close(dissect.Stamp{}); len(k.Calls) != 100 || p.kept != 0 {
+		t.Errorf("%d calls, %d bytes kept", len(k.Calls), p.kept)
 	}
 }
 
 // TestNotMine: what is no HTTP/2 is given up.
 func TestNotMine(t *testing.T) {
-	p := newParser(&dissect.Flow{}, &sink{t: t})
+	p := newParser(&dissect.Flow{}, &sink{TB: t, Tell: tell})
 	var err error
 	for i := 0; i < 200 && err == nil; i++ {
 		err = p.Data(0, []byte(rep(16000)), dissect.Stamp{})
@@ -375,7 +375,7 @@ func TestBodies(t *testing.T) {
 	talk := begin()
 	talk.c().post(1, "/a", "content-type text/plain").data(1, false, "all ").padded(1, true, "work", 5).send()
 	talk.s().answer(1, false, 200, "content-encoding gzip", "content-type text/html").data(1, true, "no gzip").send()
-	k := &sink{t: t, limit: 100, each: func(c *dissect.Call) {
+	k := &sink{TB: t, Tell: tell, Limit: 100, Each: func(c *dissect.Call) {
 		b := c.Message.Body(0)
 		if string(b.Data) != "all work" || b.Type != "text/plain" || b.Size != 8 || b.Truncated {
 			t.Errorf("%+v", b)
@@ -384,10 +384,10 @@ func TestBodies(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 	}}
-	if err := run(k, talk.steps, 0); err != nil || len(k.calls) != 1 {
-		t.Fatal(err, k.calls)
+	if err := run(k, talk.steps, 0); err != nil || len(k.Calls) != 1 {
+		t.Fatal(err, k.Calls)
 	}
-	k = &sink{t: t, limit: 3, each: func(c *dissect.Call) {
+	k = &sink{TB: t, Tell: tell, Limit: 3, Each: func(c *dissect.Call) {
 		if b := c.Message.Body(0); string(b.Data) != "all" || !b.Truncated || b.Size != 8 {
 			t.Errorf("%+v", b)
 		}
@@ -401,15 +401,15 @@ func TestFields(t *testing.T) {
 	talk := begin()
 	talk.c().post(1, "/a%20b?q=1&q=2", "cookie a=1", "cookie b=2", "x-dup 1", "x-dup 2").data(1, true, "{}").send()
 	talk.s().answer(1, false, 404, "set-cookie s=1; Path=/").data(1, false, "hello").headers(1, true, "x-end here").send()
-	k := &sink{t: t}
+	k := &sink{TB: t, Tell: tell}
 	if err := run(k, talk.steps, 0); err != nil {
 		t.Fatal(err)
 	}
-	request := len(talk.steps[3].data) - 2*headerSize - 2
+	request := len(talk.steps[3].Data) - 2*headerSize - 2
 	want := fmt.Sprintf(`{"method":"POST","url":"/a%%20b?q=1&q=2","path":"/a%%20b","host":"shop","http_version":"HTTP/2","query_string":{"q":"1,2"},`+
 		`"request.headers":{"cookie":"a=1; b=2","x-dup":"1, 2"},"request.cookies":{"a":"1","b":"2"},"request_headers_size":%d,"request_body_size":2,`+
 		`"status_code":404,"response.headers":{"server":"test/2","set-cookie":"s=1; Path=/"},"response.cookies":{"s":"1"},"response.trailers":{"x-end":"here"},`, request)
-	if len(k.lines) != 1 || !strings.HasPrefix(k.lines[0], want) || !strings.HasSuffix(k.lines[0], `"response_body_size":5,"http2_stream":1}`) {
-		t.Errorf("got  %s\nwant %s", k.lines, want)
+	if len(k.Lines) != 1 || !strings.HasPrefix(k.Lines[0], want) || !strings.HasSuffix(k.Lines[0], `"response_body_size":5,"http2_stream":1}`) {
+		t.Errorf("got  %s\nwant %s", k.Lines, want)
 	}
 }

@@ -90,20 +90,9 @@ func TestDetect(t *testing.T) {
 	}
 }
 
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
-
 func BenchmarkMessages(b *testing.B) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := protocol.New(&dissect.Flow{Transport: flow.ICMP}, k)
 	ask, say := append([]byte{8, 0, 0, 0, 0, 1, 0, 1}, make([]byte, 56)...), append([]byte{0, 0, 0, 0, 0, 1, 0, 1}, make([]byte, 56)...)
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		p.Data(0, ask, dissect.Stamp{Time: int64(i)})
-		p.Data(1, say, dissect.Stamp{Time: int64(i)})
-	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "messages/s")
+	k.Bench(b, p, ask, say)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/dissect/cuttest"
+	"github.com/sshark/sshark/dissect/frames"
 )
 
 // TestLayouts walks messages of every API, in its newest version and the last one before it
@@ -101,23 +102,18 @@ func hole(d int, n int) cuttest.Step {
 	return cuttest.Step{Dir: [...]cuttest.Step{{Dir: 0}, {Dir: 1}}[d].Dir, Gap: int64(n)}
 }
 
-func play(t testing.TB, steps ...cuttest.Step) (calls []string) {
-	for i := range steps {
-		steps[i].Time = int64(i+1) * 1e6
+func play(t testing.TB, steps ...cuttest.Step) []string {
+	return cuttest.Calls(t, Protocol(), 0, tell, steps...)
+}
+
+// tell is a call in short: what was asked and what came of it, with marks.
+func tell(c *dissect.Call) string {
+	e := c.Message.(*exchange)
+	s := fmt.Sprintf("%d %s -> %s", e.correlation, e.AppendSummary(nil), e.AppendStatus(nil))
+	if c.Incomplete {
+		s = "~" + s
 	}
-	_, err := cuttest.Play(t, Protocol(), steps, 0, func(c *dissect.Call) (string, string) {
-		e := c.Message.(*exchange)
-		s := fmt.Sprintf("%d %s -> %s", e.correlation, e.AppendSummary(nil), e.AppendStatus(nil))
-		if c.Incomplete {
-			s = "~" + s
-		}
-		calls = append(calls, s)
-		return "", ""
-	})
-	if err != nil {
-		calls = append(calls, err.Error())
-	}
-	return calls
+	return s
 }
 
 func TestParser(t *testing.T) {
@@ -187,6 +183,10 @@ func TestDetect(t *testing.T) {
 		{"ZooKeeper", [2]string{"\x00\x00\x00\x2d\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x75\x30"}, dissect.Unsure, false},
 		{"ZooKeeper, more of it", [2]string{"\x00\x00\x00\x2d\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x75\x30\x00\x00\x00\x00\x00\x00\x00\x00"}, dissect.No, false},
 		{"body that does not fit", [2]string{string(heartbeat(1)[:15]) + "\x7f\xff" + string(heartbeat(1)[17:])}, dissect.No, false},
+		{"large, nothing of a body", [2]string{"\x01\x00\x00\x00\x00\x01\x00\x00\x00\x00\x01\xfe\x00\x10" + "3.52337566624721"}, dissect.Unsure, false},
+		{"cut, of an API without a layout", [2]string{"\x00\x02\x00\x00\x00\x04\x00\x00\x00\x01\x00\x00\x00\x03" + "pen, as usual pen, as usual"}, dissect.Unsure, false},
+		{"name that is none", [2]string{"\x00\x01\x05\x00\x00\x00\x00\x03\x00\x00@\x01\x00\x00\x00\x0c\x00\x04\x00\x06SCHEMA\x00\x06string"}, dissect.No, false},
+		{"name that is longer than the message", [2]string{"\x00\x00\x00\x40\x00\x0c\x00\x00\x00\x00\x00\x01\x00\x02id\x01\x00group"}, dissect.No, false},
 		{"response", [2]string{"", string(beaten(1, 0))}, dissect.No, false},
 		{"HTTP", [2]string{"GET / HTTP/1.1\r\n\r\n"}, dissect.No, false},
 		{"TLS", [2]string{"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"}, dissect.No, false},
@@ -251,31 +251,18 @@ func TestMessageSets(t *testing.T) {
 // TestLimits: what waits is bounded, and that is told.
 func TestLimits(t *testing.T) {
 	var steps []cuttest.Step
-	for n := range maxPending + 5 {
+	for n := range frames.MaxPending + 5 {
 		steps = append(steps, ask(heartbeat(n)))
 	}
 	calls := play(t, steps...)
-	if len(calls) != maxPending+5 || calls[0] != "~0 HEARTBEAT -> " {
+	if len(calls) != frames.MaxPending+5 || calls[0] != "~0 HEARTBEAT -> " {
 		t.Errorf("%d calls, first %q", len(calls), calls[0])
 	}
 }
 
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
-
 func BenchmarkProduce(b *testing.B) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(&dissect.Flow{Opening: 1}, k)
 	req, resp := produce(1, 1, "orders", bytes.Repeat([]byte("x"), 1000)), produced(1, 0, "orders")
-	b.ReportAllocs()
-	b.SetBytes(int64(len(req) + len(resp)))
-	for i := 0; b.Loop(); i++ {
-		at := dissect.Stamp{Time: int64(i)}
-		p.Data(0, req, at)
-		p.Data(1, resp, at)
-	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+	k.Bench(b, p, req, resp)
 }

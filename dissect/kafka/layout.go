@@ -95,6 +95,8 @@ type visitor struct {
 // walker goes through a message.
 type walker struct {
 	b        []byte
+	behind   int  // bytes of the message that are not there, if it is strict
+	strict   bool // what is longer than the message, or no text where it should be, is bad
 	version  int16
 	flexible bool
 	short    bool // the message was cut where the walker stands
@@ -183,7 +185,7 @@ func (v *visitor) told(name, id []byte) (_, _ []byte) {
 
 func (w *walker) array(f *field, v *visitor, depth int) {
 	n := w.count()
-	if n > maxElements {
+	if n > maxElements || w.beyond(n) {
 		w.bad = true
 	}
 	for ; n > 0 && w.good(); n-- {
@@ -197,6 +199,9 @@ func (w *walker) array(f *field, v *visitor, depth int) {
 		}
 	}
 }
+
+// beyond says that so many bytes, or elements, are more than the message has.
+func (w *walker) beyond(n int) bool { return w.strict && n > len(w.b)+w.behind }
 
 // take takes n bytes.
 func (w *walker) take(n int) []byte {
@@ -240,16 +245,16 @@ func (w *walker) count() int {
 
 // text reads a string, "" for null; what there is of it where it was cut.
 func (w *walker) text() []byte {
+	n := 0
 	if w.flexible {
-		return w.cut(w.uvarint() - 1)
+		n = w.uvarint() - 1
+	} else if s := w.take(2); s != nil {
+		n = int(int16(binary.BigEndian.Uint16(s)))
+		w.bad = w.bad || n < -1
 	}
-	s := w.take(2)
-	if s == nil {
-		return nil
-	}
-	n := int16(binary.BigEndian.Uint16(s))
-	w.bad = w.bad || n < -1
-	return w.cut(int(n))
+	s := w.cut(n)
+	w.bad = w.bad || w.strict && !text(s)
+	return s
 }
 
 // bytes reads bytes or records, in the same way.
@@ -271,7 +276,7 @@ func (w *walker) cut(n int) []byte {
 		return nil
 	}
 	if n > len(w.b) {
-		w.short = true
+		w.short, w.bad = true, w.bad || w.beyond(n)
 		n = len(w.b)
 	}
 	s := w.b[:n]

@@ -28,7 +28,6 @@ type exchange struct {
 	client       int    // bytes of the ID
 	topics       []byte // a list, see topics
 	cut          bool
-	first, last  int64
 	size         int64
 	bodySize     int64
 	limit        int
@@ -50,20 +49,8 @@ type exchange struct {
 // begin makes an exchange of a request.
 func (e *exchange) begin(f *frames.Frame, r *header) {
 	e.key, e.version, e.correlation = r.key, r.version, r.correlation
-	e.first, e.last, e.size, e.cut = f.First, f.Last, f.Size, f.Cut
+	e.size, e.cut, e.call = f.Size, f.Cut, f.Asks(e)
 }
-
-// reset forgets all but memory.
-func (e *exchange) reset() {
-	mem, topics := e.mem, e.topics
-	if cap(mem) > maxIdle {
-		mem = nil
-	}
-	*e = exchange{mem: mem[:0], topics: topics[:0]}
-}
-
-// weight is how many bytes a request that waits holds.
-func (e *exchange) weight() int { return len(e.mem) + len(e.topics) }
 
 // known says whether the layouts of the request's version are known.
 func (e *exchange) known() bool {

@@ -11,9 +11,6 @@ import (
 // Limits of what one flow may hold.
 const (
 	keepMessage = 16 << 10 // bytes of a message, where its body is not wanted
-	maxPending  = 10_000   // requests without a response
-	maxKept     = 4 << 20  // bytes of them; the newest may go beyond
-	maxIdle     = 64 << 10 // bytes of memory that are kept for use again
 	maxBad      = 4        // times that bytes are none of Kafka's, before a flow without a call is given up
 	maxToken    = 64 << 10 // of SASL
 )
@@ -27,9 +24,7 @@ type parser struct {
 	shown   int // bytes of a body that are wanted
 	good    bool
 	raw     bool // the client may send SASL tokens
-	waiting frames.Waiting[uint32, exchange]
-	early   frames.Early[uint32]
-	kept    int // bytes of requests that wait
+	waiting frames.Queue[uint32, exchange]
 	topics  topics
 }
 
@@ -60,7 +55,7 @@ func (p *parser) Data(d flow.Dir, b []byte, at dissect.Stamp) error {
 	if p.bodies, p.shown = wanted, limit; wanted {
 		p.limit = max(p.limit, limit)
 	}
-	p.early.Expire(at.Time)
+	p.waiting.Expire(at.Time)
 	h := &p.half[d]
 	for len(b) > 0 {
 		n, done := h.Next(h, b, at.Time, p.limit)
@@ -89,9 +84,7 @@ func (p *parser) Close(at dissect.Stamp) {
 			p.message(h)
 		}
 	}
-	for i := p.waiting.Oldest(); i != nil; i = p.waiting.Oldest() {
-		p.giveUp(i, false)
-	}
+	p.waiting.Close(p)
 }
 
 // Size implements frames.Format.
@@ -190,15 +183,12 @@ func (p *parser) message(h *half) {
 
 // request takes a request; where it was cut within its header, it is not whole.
 func (p *parser) request(f *frames.Frame, r *header, whole bool) {
-	if again := p.waiting.Find(r.correlation); again != nil {
-		p.giveUp(again, false)
-	}
-	i := p.waiting.Get()
+	i := p.waiting.Begin(p, r.correlation)
 	e := &i.Value
 	e.begin(f, r)
-	e.mem = append(e.mem[:0], r.client...)
+	e.mem = append(e.mem, r.client...)
 	e.client = len(r.client)
-	p.topics.list, p.topics.n = e.topics[:0], 0
+	p.topics.list, p.topics.n = e.topics, 0
 	v := visitor{topics: &p.topics}
 	if whole && e.known() {
 		w := walker{b: f.Data[r.body:], version: r.version, flexible: r.flexible()}
@@ -215,16 +205,10 @@ func (p *parser) request(f *frames.Frame, r *header, whole bool) {
 	}
 	if e.key == keyProduce && v.acked && v.acks == 0 {
 		p.good = true
-		p.tell(i, nil)
+		p.waiting.Pass(p, i)
 		return
 	}
-	p.waiting.Add(r.correlation, i)
-	for p.kept += e.weight(); p.waiting.Len() > 1 && (p.waiting.Len() > maxPending || p.kept > maxKept); {
-		p.giveUp(p.waiting.Oldest(), true) // its answer may come yet
-	}
-	if f, ok := p.early.Take(r.correlation, e.first); ok {
-		p.pair(i, &f)
-	}
+	p.waiting.Ask(p, i, len(e.mem)+len(e.topics), f.First)
 }
 
 // response takes a response, or a SASL token.
@@ -237,48 +221,34 @@ func (p *parser) response(f *frames.Frame, h *half) {
 	switch {
 	case i != nil:
 		h.Missed = false
-		p.pair(i, f)
+		p.Answer(i, f)
 	case !h.Missed && p.good && !p.raw:
-		p.early.Hold(id, f)
+		p.waiting.Hold(id, f)
 	}
 }
 
-// pair gives a request its response.
-func (p *parser) pair(i *item, f *frames.Frame) {
+// Answer implements frames.Teller. Brokers answer in the order in which they are asked, so what
+// was asked before was answered too.
+func (p *parser) Answer(i *item, f *frames.Frame) {
 	for o := p.waiting.Oldest(); o != i; o = p.waiting.Oldest() {
-		p.giveUp(o, true)
+		p.waiting.Lose(p, o)
 	}
-	p.unwait(i)
 	p.good = true
-	p.tell(i, f)
+	p.waiting.End(p, i, f)
 }
 
-// giveUp hands out a request that waits without its response.
-func (p *parser) giveUp(i *item, lost bool) {
-	p.unwait(i)
-	i.Value.cut = i.Value.cut || lost
-	p.tell(i, nil)
-}
-
-func (p *parser) unwait(i *item) {
-	p.waiting.Remove(i)
-	p.kept -= i.Value.weight()
-}
-
-// tell hands out a request with its response, nil: without, and takes its memory back.
-func (p *parser) tell(i *item, f *frames.Frame) {
+// Tell implements frames.Teller.
+func (p *parser) Tell(i *item, f *frames.Frame) {
 	e := &i.Value
 	c := &e.call
-	*c = dissect.Call{Message: e, Incomplete: e.cut, Time: e.first, RequestEnd: e.last, RequestSize: uint64(e.size)}
+	c.Incomplete = c.Incomplete || i.Lost
 	if f != nil {
-		c.Incomplete = e.cut || f.Cut
-		c.ResponseStart, c.ResponseEnd, c.ResponseSize = f.First, f.Last, uint64(f.Size)
+		f.Answers(c)
 		p.answered(e, f)
 		c.Error = e.code != 0
 	}
 	p.sink.Call(c)
-	e.reset()
-	p.waiting.Put(i)
+	*e = exchange{mem: frames.Idle(e.mem), topics: frames.Idle(e.topics)}
 }
 
 // answered reads what a response says.

@@ -43,10 +43,12 @@ var protocol = &dissect.Protocol{
 	Fields:    fields,
 }
 
-// What makes a request that is not all there one: a client's ID, or some bytes of its body.
+// What makes a request that is not all there one: some bytes of its body, or a client's ID if
+// the request is of a common size.
 const (
 	enoughName = 3
 	enoughBody = 8
+	common     = 64 << 10
 )
 
 // detect wants the header of a request from either side, and some of its body. Responses have
@@ -58,7 +60,7 @@ func detect(p *dissect.Probe) dissect.Verdict {
 			continue
 		}
 		h, v := parseHeader(b)
-		few := v == good && len(h.client) < enoughName && len(b) < h.body+enoughBody && len(b) < 4+int(binary.BigEndian.Uint32(b))
+		few := v == good && h.few(b, p.FromStart[d])
 		switch {
 		case v == good && !few && whole(b) && (d == 0 || !p.Opened): // who opens a connection asks
 			p.Swap = d == 1
@@ -71,6 +73,19 @@ func detect(p *dissect.Probe) dissect.Verdict {
 		}
 	}
 	return verdict
+}
+
+// few says whether what is there of a request is not enough to tell it. In the middle of a
+// stream, one whose layout is not known has to be there to its end.
+func (h *header) few(b []byte, start bool) bool {
+	size := 4 + int(binary.BigEndian.Uint32(b))
+	switch {
+	case len(b) >= size:
+		return false
+	case len(layouts[h.key].request) == 0 && !start:
+		return true
+	}
+	return len(b) < h.body+enoughBody && (len(h.client) < enoughName || size > common)
 }
 
 // Limits of what is believed.
@@ -195,6 +210,7 @@ func whole(b []byte) bool {
 
 // fits says whether the walker's bytes, of which more are to come, can be a body.
 func (w *walker) fits(fields []field, more int) bool {
+	w.behind, w.strict = more, true
 	ended := w.walk(fields, &visitor{})
 	switch {
 	case w.bad:

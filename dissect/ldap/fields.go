@@ -11,7 +11,7 @@ var fields = []dissect.Field{
 	{Name: "ldap_request", Kind: dissect.Bool, Help: "the request was seen", Example: "true",
 		Get: dissect.Of(func(*exchange) any { return true })},
 	{Name: "ldap_response", Kind: dissect.Bool, Help: "a response was seen", Example: "true",
-		Get: dissect.Of(func(e *exchange) any { return e.started != 0 })},
+		Get: dissect.Of(func(e *exchange) any { return e.answered() })},
 	{Name: "ldap_message_id", Kind: dissect.Int, Help: "number that request and response have in common", Example: "2",
 		Get: dissect.Of(func(e *exchange) any { return e.id })},
 	{Name: "ldap_dn", Kind: dissect.String, Help: "name of the entry, of a search its base, of a bind the user", Example: `"uid=alice,dc=example"`, Get: text(0)},
@@ -28,7 +28,7 @@ var fields = []dissect.Field{
 		})},
 	{Name: "ldap_entries", Kind: dissect.Int, Help: "entries that a search found", Example: "1",
 		Get: dissect.Of(func(e *exchange) any {
-			if e.op.result != opSearchResult || e.started == 0 {
+			if e.op.result != opSearchResult || !e.answered() {
 				return nil
 			}
 			return e.entries
@@ -51,7 +51,7 @@ var fields = []dissect.Field{
 		Get: dissect.Of(func(e *exchange) any { return e.size })},
 	{Name: "ldap_response_length", Kind: dissect.Int, Help: "bytes of the response, with the entries of a search", Example: "1024",
 		Get: dissect.Of(func(e *exchange) any {
-			if e.started == 0 {
+			if !e.answered() {
 				return nil
 			}
 			return e.answerSize

@@ -11,6 +11,7 @@ import (
 	"github.com/sshark/sshark/dissect/cuttest"
 	"github.com/sshark/sshark/dissect/dissecttest"
 	"github.com/sshark/sshark/dissect/dns"
+	"github.com/sshark/sshark/dissect/frames"
 	"github.com/sshark/sshark/dissect/http1"
 	"github.com/sshark/sshark/dissect/tls"
 	"github.com/sshark/sshark/pcap/flow"
@@ -208,34 +209,22 @@ func TestDetect(t *testing.T) {
 	}
 }
 
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
-
 func BenchmarkSearches(b *testing.B) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := protocol.New(&dissect.Flow{Transport: flow.TCP}, k)
 	ask, say := []byte(msg(1, search("dc=x", alice))), []byte(msg(1, entry)+msg(1, result(opSearchResult, 0, "")))
-	b.ReportAllocs()
-	b.SetBytes(int64(len(ask) + len(say)))
-	for i := 0; b.Loop(); i++ {
-		p.Data(0, ask, dissect.Stamp{Time: int64(i)})
-		p.Data(1, say, dissect.Stamp{Time: int64(i)})
-	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+	k.Bench(b, p, ask, say)
 }
 
 // TestLimits: what waits is bounded, and that is told.
 func TestLimits(t *testing.T) {
 	var steps []cuttest.Step
-	for n := range maxPending + 5 {
+	for n := range frames.MaxPending + 5 {
 		id := string([]byte{0, byte(n >> 16), byte(n >> 8), byte(n)})
 		steps = append(steps, cuttest.Step{Data: []byte(el(tagSequence, el(tagInt, id), bind("", el(0x80)))), Time: int64(n + 1)})
 	}
 	told, err := cuttest.Play(t, Protocol(), steps, 0, nil)
-	if err != nil || len(told) != maxPending+5 || !told[0].Incomplete || told[5].Incomplete {
+	if err != nil || len(told) != frames.MaxPending+5 || !told[0].Incomplete || told[5].Incomplete {
 		t.Errorf("%d calls, %v", len(told), err)
 	}
 }

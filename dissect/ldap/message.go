@@ -23,23 +23,20 @@ type exchange struct {
 	scope  int8   // of a search, -1 unknown
 	agrees bool   // a bind that may agree on a security layer
 	target int64  // of abandon
-	cut    bool
-	first  int64
-	last   int64
 	size   int64
 
 	said       bool // there is a result
 	code       int64
 	text       []byte // of the result
 	entries    int64
-	started    int64
-	ended      int64
-	answerSize int64
-	answerCut  bool
+	answerSize int64  // of the result and what came before it
 	losses     uint32 // those of the server's side when the request was made
 
 	call dissect.Call
 }
+
+// answered says whether a result came, or something of what comes before it.
+func (e *exchange) answered() bool { return e.call.ResponseStart != 0 }
 
 // scopes are those of searches (RFC 4511, 4.5.1.2).
 var scopes = [...]string{"base", "one", "sub", "children"}
@@ -166,7 +163,7 @@ func (e *exchange) AppendFields(dst []byte) []byte {
 	var mem [1024]byte
 	dst = dissect.AppendBytes(dissect.AppendKey(dst, "ldap_summary"), e.AppendSummary(mem[:0]))
 	dst = append(dissect.AppendKey(dst, "ldap_request"), "true"...)
-	dst = strconv.AppendBool(dissect.AppendKey(dst, "ldap_response"), e.started != 0)
+	dst = strconv.AppendBool(dissect.AppendKey(dst, "ldap_response"), e.answered())
 	dst = strconv.AppendInt(dissect.AppendKey(dst, "ldap_message_id"), e.id, 10)
 	for i := range texts {
 		t := &texts[i]
@@ -177,7 +174,7 @@ func (e *exchange) AppendFields(dst []byte) []byte {
 	if e.scope >= 0 {
 		dst = dissect.AppendString(dissect.AppendKey(dst, "ldap_scope"), scopes[e.scope])
 	}
-	if e.op.result == opSearchResult && e.started != 0 {
+	if e.op.result == opSearchResult && e.answered() {
 		dst = strconv.AppendInt(dissect.AppendKey(dst, "ldap_entries"), e.entries, 10)
 	}
 	if e.said {
@@ -185,7 +182,7 @@ func (e *exchange) AppendFields(dst []byte) []byte {
 		dst = dissect.AppendBytes(dissect.AppendKey(dst, "ldap_result"), appendResult(mem[:0], e.code))
 	}
 	dst = strconv.AppendInt(dissect.AppendKey(dst, "ldap_request_length"), e.size, 10)
-	if e.started != 0 {
+	if e.answered() {
 		dst = strconv.AppendInt(dissect.AppendKey(dst, "ldap_response_length"), e.answerSize, 10)
 	}
 	return strconv.AppendInt(dissect.AppendKey(dst, "ldap_total_size"), e.size+e.answerSize, 10)

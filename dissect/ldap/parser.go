@@ -10,9 +10,6 @@ import (
 const (
 	keepMessage = 16 << 10 // bytes of a message that are looked at
 	keepBuffer  = 64 << 10 // bytes of a security layer's buffer, which may hold many
-	maxPending  = 10_000   // requests without a result
-	maxKept     = 4 << 20  // bytes of them; the newest may go beyond
-	maxIdle     = 64 << 10 // bytes of memory that are kept for use again
 	maxBad      = 2        // times that bytes are none of LDAP's, before a flow without a call is given up
 )
 
@@ -23,9 +20,7 @@ type parser struct {
 	good    bool
 	left    bool // the stream speaks something else from here on
 	layered bool // a bind may have put a security layer under what follows
-	waiting frames.Waiting[int64, exchange]
-	early   frames.Early[int64]
-	kept    int    // bytes of requests that wait
+	waiting frames.Queue[int64, exchange]
 	losses  uint32 // of what the server sent
 }
 
@@ -48,7 +43,7 @@ func newParser(_ *dissect.Flow, sink dissect.Sink) *parser {
 
 // Data implements dissect.Parser.
 func (p *parser) Data(d flow.Dir, b []byte, at dissect.Stamp) error {
-	p.early.Expire(at.Time)
+	p.waiting.Expire(at.Time)
 	h := &p.half[d]
 	for len(b) > 0 {
 		limit := keepMessage
@@ -96,9 +91,7 @@ func (p *parser) Close(at dissect.Stamp) {
 			p.message(h, &h.Frame)
 		}
 	}
-	for i := p.waiting.Oldest(); i != nil; i = p.waiting.Oldest() {
-		p.giveUp(i)
-	}
+	p.waiting.Close(p)
 }
 
 // Size implements frames.Format.
@@ -145,56 +138,46 @@ func (p *parser) message(h *half, f *frames.Frame) {
 		if i := p.waiting.Find(e.id); i != nil {
 			p.response(i, &e, f)
 		} else if p.good && e.id != 0 {
-			p.early.Hold(e.id, f)
+			p.waiting.Hold(e.id, f)
 		}
 	}
 }
 
 // request takes a request.
 func (p *parser) request(m *envelope, f *frames.Frame) {
-	if again := p.waiting.Find(m.id); again != nil {
-		p.giveUp(again)
-	}
-	i := p.waiting.Get()
+	i := p.waiting.Begin(p, m.id)
 	e := &i.Value
-	*e = exchange{op: &operations[m.op.tag], id: m.id, mem: e.mem[:0], text: e.text[:0], losses: p.losses, first: f.First, last: f.Last, size: f.Size, cut: f.Cut}
+	e.op, e.id, e.losses, e.size, e.call = &operations[m.op.tag], m.id, p.losses, f.Size, f.Asks(e)
 	e.note(m)
 	if e.op.result == 0 {
 		if m.op.tag == opAbandon {
 			if gone := p.waiting.Find(e.target); gone != nil {
-				p.giveUp(gone)
+				p.waiting.End(p, gone, nil)
 			}
 		}
 		p.good = true
-		p.tell(i)
+		p.waiting.Pass(p, i)
 		return
 	}
-	p.waiting.Add(m.id, i)
-	for p.kept += len(e.mem); p.waiting.Len() > 1 && (p.waiting.Len() > maxPending || p.kept > maxKept); {
-		oldest := p.waiting.Oldest()
-		oldest.Value.cut = true // its answer may come yet
-		p.giveUp(oldest)
-	}
-	for p.waiting.Find(m.id) == i {
-		f, ok := p.early.Take(m.id, e.first)
-		if !ok {
-			return
-		}
-		if answer, v := look(f.Data); v == response {
-			p.response(i, &answer, &f)
-		}
+	p.waiting.Ask(p, i, len(e.mem), f.First)
+}
+
+// Answer implements frames.Teller, for what was read before its request.
+func (p *parser) Answer(i *item, f *frames.Frame) {
+	if m, v := look(f.Data); v == response {
+		p.response(i, &m, f)
 	}
 }
 
 // response takes a result, or what comes before the result of a search.
 func (p *parser) response(i *item, m *envelope, f *frames.Frame) {
 	e := &i.Value
-	if e.started == 0 {
-		e.started = f.First
+	c := &e.call
+	started := c.ResponseStart
+	if f.Answers(c); started != 0 {
+		c.ResponseStart = started
 	}
-	e.ended = f.Last
 	e.answerSize += f.Size
-	e.answerCut = e.answerCut || f.Cut
 	switch m.op.tag {
 	case opEntry:
 		e.entries++
@@ -205,41 +188,24 @@ func (p *parser) response(i *item, m *envelope, f *frames.Frame) {
 		e.read(&m.op)
 	default:
 		// A result of another kind of request: that one had this ID, and was missed.
-		e.started, e.ended, e.answerSize, e.entries = 0, 0, 0, 0
-		p.giveUp(i)
+		c.ResponseStart, c.ResponseEnd, e.answerSize, e.entries = 0, 0, 0, 0
+		p.waiting.End(p, i, nil)
 		return
 	}
 	p.good = true
-	p.unwait(i)
 	p.layered = p.layered || e.agrees && e.code == 0
 	p.left = e.op.result == opExtendedResult && e.code == 0 && string(e.name()) == startTLS
-	p.tell(i)
+	p.waiting.End(p, i, nil)
 }
 
-// giveUp hands out a request that waits without its result.
-func (p *parser) giveUp(i *item) {
-	p.unwait(i)
-	p.tell(i)
-}
-
-func (p *parser) unwait(i *item) {
-	p.waiting.Remove(i)
-	p.kept -= len(i.Value.mem)
-}
-
-// tell hands out a request with what came of it, and takes its memory back.
-func (p *parser) tell(i *item) {
+// Tell implements frames.Teller: what was answered is in the exchange already.
+func (p *parser) Tell(i *item, _ *frames.Frame) {
 	e := &i.Value
 	c := &e.call
-	*c = dissect.Call{Message: e, Time: e.first, RequestEnd: e.last, RequestSize: uint64(e.size),
-		ResponseStart: e.started, ResponseEnd: e.ended, ResponseSize: uint64(e.answerSize), Error: e.said && failed(e.code)}
+	c.ResponseSize, c.Error = uint64(e.answerSize), e.said && failed(e.code)
 	// Of a search, entries may be missing without a trace.
-	c.Incomplete = e.cut || e.answerCut || e.started != 0 && (!e.said || e.op.result == opSearchResult && e.losses != p.losses)
+	missing := !e.said || e.op.result == opSearchResult && e.losses != p.losses
+	c.Incomplete = c.Incomplete || i.Lost || e.answered() && missing
 	p.sink.Call(c)
-	mem, text := e.mem[:0], e.text[:0]
-	if cap(mem) > maxIdle {
-		mem = nil
-	}
-	*e = exchange{mem: mem, text: text}
-	p.waiting.Put(i)
+	*e = exchange{mem: frames.Idle(e.mem), text: e.text[:0]}
 }

@@ -4,26 +4,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/cuttest"
 )
 
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
-
 func benchmark(b *testing.B, ask, answer string) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(k)
-	b.ReportAllocs()
-	b.SetBytes(int64(len(ask) + len(answer)))
-	question, reply := []byte(ask), []byte(answer)
-	for i := int64(1); b.Loop(); i++ {
-		p.Data(0, question, dissect.Stamp{Time: i})
-		p.Data(1, reply, dissect.Stamp{Time: i})
-	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+	k.Bench(b, p, []byte(ask), []byte(answer))
 }
 
 func BenchmarkText(b *testing.B) {
@@ -41,13 +28,8 @@ func BenchmarkPipeline(b *testing.B) {
 }
 
 func BenchmarkDatagram(b *testing.B) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newDatagrams(k)
-	b.ReportAllocs()
 	ask, answer := []byte(framed(1, 0, 1, "get a\r\n")), []byte(framed(1, 0, 1, "END\r\n"))
-	for i := int64(1); b.Loop(); i++ {
-		p.Data(0, ask, dissect.Stamp{Time: i})
-		p.Data(1, answer, dissect.Stamp{Time: i})
-	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+	k.Bench(b, p, ask, answer)
 }

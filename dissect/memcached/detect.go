@@ -21,13 +21,29 @@ const (
 	maySay
 )
 
+// port is memcached's own: on it a command is believed that another protocol has in the same
+// words.
+const port = 11211
+
 // detect wants a command, in all its parts and in lower case, or a reply that goes with no
 // other protocol.
 func detect(p *dissect.Probe) dissect.Verdict {
 	if p.Transport == flow.UDP {
 		return detectDatagram(p)
 	}
-	a, b := look(p.Data[0], !p.FromStart[0]), look(p.Data[1], !p.FromStart[1])
+	var sides [2]guess
+	for d, b := range p.Data {
+		if p.Ports[0] != port && p.Ports[1] != port {
+			for n := numbered(b); n > 0; n = numbered(b) {
+				b = b[n:]
+				sides[d] = begun
+			}
+		}
+		if len(b) > 0 || sides[d] != begun {
+			sides[d] = look(b, !p.FromStart[d])
+		}
+	}
+	a, b := sides[0], sides[1]
 	if a == other || b == other {
 		return dissect.No
 	}
@@ -46,6 +62,17 @@ func detect(p *dissect.Probe) dissect.Verdict {
 		return dissect.No
 	}
 	return dissect.Unsure
+}
+
+// numbered is how long the line is that b begins with, if it deletes a number: that is how a
+// job is deleted in beanstalkd, which says DELETED too. What is said besides decides.
+func numbered(b []byte) int {
+	const name = "delete "
+	end := bytes.IndexByte(b, '\n') + 1
+	if end == 0 || !bytes.HasPrefix(b, []byte(name)) || len(bytes.Trim(b[len(name):end], "0123456789")) > len("\r\n") {
+		return 0
+	}
+	return end
 }
 
 func asking(g guess) bool { return g == asks || g == mayAsk }
@@ -73,7 +100,7 @@ func look(b []byte, middle bool) guess {
 	}
 	if r, ok := parseReply(line); ok && len(line) < end {
 		switch word := (&words{line}).next(); {
-		case r.data > 0 || r.kind&(stored|deleted|touched) != 0 && string(word) != "NOT_FOUND":
+		case r.data > 0 || r.kind&stored != 0 && string(word) != "NOT_FOUND":
 			return says
 		case string(word) == "STAT" && len(line) > len("STAT "), string(word) == "VERSION",
 			string(word) == "CLIENT_ERROR", string(word) == "SERVER_ERROR":

@@ -65,11 +65,12 @@ func (d *document) next() (e element, ok bool) {
 	return e, true
 }
 
-// sizeOf is how many bytes a value has, negative: there is no such type, or it cannot be told.
+// sizeOf is how many bytes a value has, negative: there is no such type, or it cannot be told. Of
+// one whose length was cut it is more than there is.
 func sizeOf(kind byte, b []byte) int64 {
 	counted := func(extra int64) int64 {
 		if len(b) < 4 {
-			return -1
+			return int64(len(b)) + 1
 		}
 		return int64(binary.LittleEndian.Uint32(b)) + extra
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/dissect/cuttest"
+	"github.com/sshark/sshark/dissect/frames"
 	"github.com/sshark/sshark/pcap/flow"
 )
 
@@ -69,23 +70,18 @@ func fine(id int) string { return msg(1000+id, id, 0, bson("ok", 1)) }
 
 func step(d flow.Dir, s string) cuttest.Step { return cuttest.Step{Dir: d, Data: []byte(s)} }
 
-func play(t testing.TB, steps ...cuttest.Step) (calls []string) {
-	for i := range steps {
-		steps[i].Time = int64(i+1) * 1e6
+func play(t testing.TB, steps ...cuttest.Step) []string {
+	return cuttest.Calls(t, Protocol(), 1<<20, tell, steps...)
+}
+
+// tell is a call in short: what was asked and what came of it, with marks.
+func tell(c *dissect.Call) string {
+	e := c.Message.(*exchange)
+	s := fmt.Sprintf("%s -> %s", e.AppendSummary(nil), e.AppendStatus(nil))
+	if c.Incomplete {
+		s = "~" + s
 	}
-	_, err := cuttest.Play(t, Protocol(), steps, 1<<20, func(c *dissect.Call) (string, string) {
-		e := c.Message.(*exchange)
-		s := fmt.Sprintf("%s -> %s", e.AppendSummary(nil), e.AppendStatus(nil))
-		if c.Incomplete {
-			s = "~" + s
-		}
-		calls = append(calls, s)
-		return "", ""
-	})
-	if err != nil {
-		calls = append(calls, err.Error())
-	}
-	return calls
+	return s
 }
 
 func TestParser(t *testing.T) {
@@ -95,6 +91,7 @@ func TestParser(t *testing.T) {
 		return message(1, 0, opMsg, number(0)+"\x01"+docs+"\x00"+string(bson("insert", "orders", "$db", "shop")))
 	}
 	inner := number(0) + "\x00" + string(bson("ping", 1, "$db", "admin"))
+	old := message(1, 0, opQuery, number(4)+"admin.$cmd\x00"+number(0)+number(-1)+string(bson("isMaster", 1)))
 	for _, test := range []struct {
 		name  string
 		steps []cuttest.Step
@@ -120,6 +117,8 @@ func TestParser(t *testing.T) {
 		{"opcode that nobody knows", []cuttest.Step{step(0, message(0, 0, 2269, number(0)+"\x00"+string(bson("insert", "orders"))))}, []string{"2269 -> "}},
 		{"hole within", []cuttest.Step{step(0, long[:200]), {Dir: 0, Gap: int64(len(long) - 300)}, step(0, long[len(long)-100:]+find(2)), step(1, fine(1)+fine(2))}, []string{"~insert shop.orders -> OK", "find shop.orders -> OK"}},
 		{"hole of unknown size", []cuttest.Step{step(0, long[:200]), {Dir: 0}, step(0, "xxx"+find(2)), step(1, fine(1)+fine(2))}, []string{"~insert shop.orders -> OK", "find shop.orders -> OK"}},
+		{"hole within a name", []cuttest.Step{step(0, find(3)), step(1, fine(3)), step(0, old[:16+4+7]), {Dir: 0, Gap: int64(len(old) - 16 - 4 - 7)}, step(1, fine(1))}, []string{"find shop.orders -> OK", "~OP_QUERY admin -> OK"}},
+		{"hole behind the command", []cuttest.Step{step(0, find(3)), step(1, fine(3)), step(0, find(1)[:16+5+4+6+2]), {Dir: 0, Gap: int64(len(find(1)) - 16 - 5 - 4 - 6 - 2)}, step(1, fine(1))}, []string{"find shop.orders -> OK", "~find -> OK"}},
 		{"reply without a request", []cuttest.Step{step(1, fine(1)), step(0, find(2)), step(1, fine(2))}, []string{"find shop.orders -> OK"}},
 		{"not MongoDB", []cuttest.Step{step(0, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")}, nil},
 	} {
@@ -192,19 +191,13 @@ func TestBSON(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	var steps []cuttest.Step
-	for n := range maxPending + 5 {
+	for n := range frames.MaxPending + 5 {
 		steps = append(steps, step(0, find(n+1)))
 	}
-	if calls := play(t, steps...); len(calls) != maxPending+5 || calls[0][0] != '~' || calls[5][0] == '~' {
+	if calls := play(t, steps...); len(calls) != frames.MaxPending+5 || calls[0][0] != '~' || calls[5][0] == '~' {
 		t.Errorf("%d calls", len(calls))
 	}
 }
-
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
 
 func BenchmarkFind(b *testing.B) {
 	req, resp := find(1), fine(1)
@@ -217,17 +210,10 @@ func BenchmarkCompressed(b *testing.B) {
 }
 
 func benchmark(b *testing.B, req, resp string) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(&dissect.Flow{Opening: 1}, k)
 	asked, answered := []byte(req), []byte(resp)
-	b.ReportAllocs()
-	b.SetBytes(int64(len(req) + len(resp)))
-	for i := 0; b.Loop(); i++ {
-		at := dissect.Stamp{Time: int64(i)}
-		p.Data(0, asked, at)
-		p.Data(1, answered, at)
-	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+	k.Bench(b, p, asked, answered)
 }
 
 // TestSizes: a header that says less than there is of it, or more than may be, begins nothing,

@@ -11,9 +11,6 @@ import (
 // Limits of what one flow may hold.
 const (
 	keepMessage = 16 << 10 // bytes of a message, where its body is not wanted
-	maxPending  = 10_000   // requests without a reply
-	maxKept     = 4 << 20  // bytes of them; the newest may go beyond
-	maxIdle     = 64 << 10 // bytes of memory that are kept for use again
 	maxBad      = 4        // times that bytes are none of MongoDB's, before a flow without a call is given up
 )
 
@@ -25,9 +22,7 @@ type parser struct {
 	shown   int // bytes of a body that are wanted
 	bodies  bool
 	good    bool
-	waiting frames.Waiting[uint32, exchange]
-	early   frames.Early[uint32]
-	kept    int    // bytes of requests that wait
+	waiting frames.Queue[uint32, exchange]
 	going   uint32 // ID of a reply that another one will follow
 	goes    bool
 	plain   []byte // what was compressed
@@ -60,7 +55,7 @@ func (p *parser) Data(d flow.Dir, b []byte, at dissect.Stamp) error {
 	if p.bodies, p.shown = wanted, limit; wanted {
 		p.limit = max(p.limit, limit)
 	}
-	p.early.Expire(at.Time)
+	p.waiting.Expire(at.Time)
 	h := &p.half[d]
 	for len(b) > 0 {
 		n, done := h.Next(h, b, at.Time, p.limit)
@@ -89,9 +84,7 @@ func (p *parser) Close(at dissect.Stamp) {
 			p.message(h, &h.Frame)
 		}
 	}
-	for i := p.waiting.Oldest(); i != nil; i = p.waiting.Oldest() {
-		p.giveUp(i)
-	}
+	p.waiting.Close(p)
 }
 
 // Size implements frames.Format.
@@ -145,9 +138,9 @@ func (p *parser) message(h *half, f *frames.Frame) {
 		return
 	}
 	if i := p.waiting.Find(m.to); i != nil {
-		p.pair(i, f)
+		p.Answer(i, f)
 	} else if p.good {
-		p.early.Hold(m.to, f)
+		p.waiting.Hold(m.to, f)
 	}
 }
 
@@ -160,13 +153,10 @@ func (p *parser) follow(m *header, f *frames.Frame) {
 
 // request takes a request.
 func (p *parser) request(m *header, f *frames.Frame) {
-	if again := p.waiting.Find(m.id); again != nil {
-		p.giveUp(again)
-	}
-	i := p.waiting.Get()
+	i := p.waiting.Begin(p, m.id)
 	e := &i.Value
 	op, compressor, body, whole := m.open(f.Data, &p.plain, p.limit)
-	*e = exchange{op: op, mem: e.mem[:0], first: f.First, last: f.Last, size: f.Size, cut: f.Cut, limit: p.shown}
+	e.op, e.size, e.limit, e.call = op, f.Size, p.shown, f.Asks(e)
 	if m.op == opCompressed {
 		e.compressor = compressors[min(int(compressor), len(compressors)-1)]
 	}
@@ -181,43 +171,23 @@ func (p *parser) request(m *header, f *frames.Frame) {
 	}
 	if r.unanswered {
 		p.good = true
-		p.tell(i, nil)
+		p.waiting.Pass(p, i)
 		return
 	}
-	p.waiting.Add(m.id, i)
-	for p.kept += len(e.mem); p.waiting.Len() > 1 && (p.waiting.Len() > maxPending || p.kept > maxKept); {
-		oldest := p.waiting.Oldest()
-		oldest.Value.cut = true // its answer may come yet
-		p.giveUp(oldest)
-	}
-	if f, ok := p.early.Take(m.id, e.first); ok {
-		p.pair(i, &f)
-	}
+	p.waiting.Ask(p, i, len(e.mem), f.First)
 }
 
-// pair gives a request its reply.
-func (p *parser) pair(i *item, f *frames.Frame) {
-	p.unwait(i)
+// Answer implements frames.Teller.
+func (p *parser) Answer(i *item, f *frames.Frame) {
 	p.good = true
-	p.tell(i, f)
+	p.waiting.End(p, i, f)
 }
 
-// giveUp hands out a request that waits without its reply.
-func (p *parser) giveUp(i *item) {
-	p.unwait(i)
-	p.tell(i, nil)
-}
-
-func (p *parser) unwait(i *item) {
-	p.waiting.Remove(i)
-	p.kept -= len(i.Value.mem)
-}
-
-// tell hands out a request with its reply, nil: without, and takes its memory back.
-func (p *parser) tell(i *item, f *frames.Frame) {
+// Tell implements frames.Teller.
+func (p *parser) Tell(i *item, f *frames.Frame) {
 	e := &i.Value
 	c := &e.call
-	*c = dissect.Call{Message: e, Incomplete: e.cut, Time: e.first, RequestEnd: e.last, RequestSize: uint64(e.size)}
+	c.Incomplete = c.Incomplete || i.Lost
 	if f != nil {
 		var m header
 		m.read(f.Data)
@@ -228,18 +198,10 @@ func (p *parser) tell(i *item, f *frames.Frame) {
 		e.resp = body[min(e.answer.from, len(body)):]
 		e.respWhole = whole && len(e.resp) <= e.limit
 		e.resp = e.resp[:min(len(e.resp), e.limit)]
-		c.Incomplete = e.cut || f.Cut
-		c.ResponseStart, c.ResponseEnd, c.ResponseSize = f.First, f.Last, uint64(f.Size)
+		f.Answers(c)
 		c.Error = e.answer.failed
 	}
 	p.sink.Call(c)
-	mem := e.mem[:0]
-	if cap(mem) > maxIdle {
-		mem = nil
-	}
-	*e = exchange{mem: mem}
-	p.waiting.Put(i)
-	if cap(p.plain) > maxIdle {
-		p.plain = nil
-	}
+	*e = exchange{mem: frames.Idle(e.mem)}
+	p.plain = frames.Idle(p.plain)
 }

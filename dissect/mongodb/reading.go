@@ -75,11 +75,14 @@ func (r *reading) read(op int32, b []byte) {
 	}
 }
 
-// fullName reads "database.collection" and returns what is behind it.
+// fullName reads "database.collection" and returns what is behind it, nil where it is cut.
 func (r *reading) fullName(b []byte) []byte {
 	full, rest, ended := bytes.Cut(b, []byte{0})
 	r.database, r.collection, _ = bytes.Cut(full, []byte{'.'})
 	if !ended {
+		if bytes.HasPrefix([]byte("$cmd"), r.collection) { // which stands for none
+			r.collection = nil
+		}
 		return nil
 	}
 	return rest

@@ -25,8 +25,8 @@ func (p *parser) client(h *half, b []byte, now int64) {
 	case p.phase != command:
 		p.loginPacket(h, b, now)
 	case h.seq != 0 || h.goes: // belongs to the command before: its rest, or authentication
-		if p.pending.n() > 0 {
-			o := p.pending.newest()
+		if p.pending.Len() > 0 {
+			o := p.pending.Newest()
 			o.size += size
 			o.short = o.short || h.goes
 			if h.goes {
@@ -44,7 +44,7 @@ func (p *parser) client(h *half, b []byte, now int64) {
 
 // missLogin goes on behind a login that was not seen, or not its end.
 func (p *parser) missLogin() {
-	for p.pending.n() > 0 {
+	for p.pending.Len() > 0 {
 		p.giveUp(true)
 	}
 	p.phase = command
@@ -52,9 +52,9 @@ func (p *parser) missLogin() {
 
 // file takes a packet of a file that LOAD DATA LOCAL sends; an empty one ends it.
 func (p *parser) file(h *half, b []byte, size uint64) {
-	if p.pending.n() > 0 {
-		p.pending.first().size += size
-		p.pending.first().cut = p.pending.first().cut || h.cut
+	if p.pending.Len() > 0 {
+		p.pending.First().size += size
+		p.pending.First().cut = p.pending.First().cut || h.cut
 	}
 	if h.length == 0 {
 		p.infile = false
@@ -70,8 +70,8 @@ func (p *parser) file(h *half, b []byte, size uint64) {
 func (p *parser) loginPacket(h *half, b []byte, now int64) {
 	size := uint64(headerSize + h.length)
 	if p.phase == login {
-		if p.pending.n() > 0 {
-			p.pending.newest().size += size
+		if p.pending.Len() > 0 {
+			p.pending.Newest().size += size
 		}
 		return
 	}
@@ -114,7 +114,7 @@ func logsIn(h *half, b []byte) bool {
 // begin takes the names of who logs in.
 func (p *parser) begin(o operation, h *half, rest []byte) {
 	p.phase, p.begun, h.missed = login, true, false
-	user, rest := cstring(rest)
+	user, rest := name(rest, h.cut)
 	p.user = append(p.user[:0], user...)
 	p.database = p.database[:0]
 	switch {
@@ -131,11 +131,11 @@ func (p *parser) begin(o operation, h *half, rest []byte) {
 		_, rest = cstring(rest)
 	}
 	if p.caps&capConnectWithDB != 0 {
-		db, _ := cstring(rest)
+		db, _ := name(rest, h.cut)
 		p.database = append(p.database, db...)
 	}
 	p.asked++
-	p.pending.add(o, "")
+	p.pending.Add(o)
 	p.response.reset()
 }
 
@@ -157,7 +157,7 @@ func (p *parser) command(h *half, b []byte, now int64) {
 	case comInitDB:
 		text = b
 	case comChangeUser:
-		text, _ = cstring(b)
+		text, _ = name(b, o.short)
 	case comFieldList:
 		text, _ = cstring(b)
 	case comExecute, comBulkExecute, comLongData, comStmtClose, comStmtReset, comFetch:
@@ -180,7 +180,8 @@ func (p *parser) command(h *half, b []byte, now int64) {
 
 // add lets a command wait for its response, if it has one.
 func (p *parser) add(h *half, o operation, text string) {
-	e := p.pending.add(o, text)
+	e := p.pending.Add(o)
+	e.text = p.pending.ExtendString(text)
 	switch {
 	case o.com == comQuit, o.com == comStmtClose, o.com == comLongData:
 		if o.com == comStmtClose {
@@ -189,28 +190,26 @@ func (p *parser) add(h *half, o operation, text string) {
 		if p.adrift {
 			break
 		}
-		if p.pending.n() > 1 { // it does not wait
-			o = *e
-			rest := p.pending.list[:len(p.pending.list)-1]
-			for i := p.pending.head; i < len(rest); i++ {
-				p.unsettle(&rest[i])
+		if p.pending.Len() > 1 { // it does not wait
+			for i := range p.pending.Len() - 1 {
+				p.unsettle(p.pending.At(i))
 			}
-			p.tell(&o, false)
-			p.pending.list = rest
+			p.tell(e, false)
+			p.pending.Drop()
 			return
 		}
 		p.giveUp(false)
 		return
 	}
 	p.asked++
-	for p.pending.n() > 1 && (p.pending.n() > maxPending || p.pending.kept() > maxKept) {
+	for p.pending.Len() > 1 && (p.pending.Len() > maxPending || p.pending.Kept() > maxKept) {
 		p.giveUp(true)
 		p.adrift = true
 	}
-	if p.pending.n() == 1 {
+	if p.pending.Len() == 1 {
 		p.response.reset()
 	}
-	p.meet(p.pending.first())
+	p.meet(p.pending.First())
 }
 
 // turn is called when the client gives a command.
@@ -233,12 +232,12 @@ func (p *parser) turn(h *half, missed bool) {
 	case missed:
 		// Commands are missing: whose the next responses are cannot be told, but that who waits
 		// for each has had all before.
-		p.adrift = p.adrift || p.pending.n() > 0 || p.alone < patient
+		p.adrift = p.adrift || p.pending.Len() > 0 || p.alone < patient
 		adrift = true
-	case p.half[1].state == lost && p.pending.n() > 0 && p.alone >= patient:
+	case p.half[1].state == lost && p.pending.Len() > 0 && p.alone >= patient:
 		adrift = true // the end of the response before was lost
 	}
-	for adrift && p.pending.n() > 0 {
+	for adrift && p.pending.Len() > 0 {
 		p.giveUp(true)
 	}
 }

@@ -69,9 +69,11 @@ func (e *exchange) AppendSummary(dst []byte) []byte {
 	case !e.asked:
 		return cut(lines.OneLine(append(dst, "error "...), e.message, maxSummary), start)
 	case e.login:
-		dst = append(append(dst, "login "...), e.user...)
-		if len(e.database) > 0 {
-			dst = append(append(dst, ' '), e.database...)
+		dst = append(dst, "login"...)
+		for _, name := range [][]byte{e.user, e.database} {
+			if len(name) > 0 {
+				dst = append(append(dst, ' '), name...)
+			}
 		}
 		return cut(dst, start)
 	case e.com == comQuery:
@@ -122,6 +124,8 @@ func (e *exchange) AppendStatus(dst []byte) []byte {
 	switch {
 	case !e.answered():
 		return dst
+	case e.failed && e.code == 0: // it was cut off
+		return append(dst, "error"...)
 	case e.failed:
 		return strconv.AppendUint(dst, uint64(e.code), 10)
 	}
@@ -143,7 +147,9 @@ func (e *exchange) AppendFields(dst []byte) []byte {
 		dst = strconv.AppendBool(dissect.AppendKey(dst, "mysql_success"), !e.failed)
 	}
 	if e.failed {
-		dst = strconv.AppendUint(dissect.AppendKey(dst, "mysql_error_code"), uint64(e.code), 10)
+		if e.code != 0 {
+			dst = strconv.AppendUint(dissect.AppendKey(dst, "mysql_error_code"), uint64(e.code), 10)
+		}
 		dst = dissect.AppendKnown(dst, "mysql_error_message", e.message)
 	}
 	if e.asked {

@@ -234,7 +234,7 @@ func (p *parser) expected(d flow.Dir, h *half, n int, seq byte) bool {
 		return true
 	case d == 0 && p.phase == command:
 		// A command begins anew; what belongs to one has the next number.
-		return seq == 0 && n > 0 || seq != 0 && (p.pending.n() > 0 || seq == h.seq+1)
+		return seq == 0 && n > 0 || seq != 0 && (p.pending.Len() > 0 || seq == h.seq+1)
 	case d == 1 && p.phase == command:
 		return n > 0
 	}
@@ -284,8 +284,8 @@ func (p *parser) search(d flow.Dir, h *half, b []byte, start bool, now int64) bo
 	case p.turned && answers(b):
 		return true
 	}
-	if n, flags, ok := endsResponse(b); ok && p.pending.n() == 1 && !p.adrift && p.pending.first().began != 0 && flags&moreResults == 0 {
-		o := p.pending.first()
+	if n, flags, ok := endsResponse(b); ok && p.pending.Len() == 1 && !p.adrift && p.pending.First().began != 0 && flags&moreResults == 0 {
+		o := p.pending.First()
 		o.cut = true
 		h.first = now
 		p.seen(o, h, now, n)
@@ -354,8 +354,8 @@ func (p *parser) Close(at dissect.Stamp) {
 
 // flush hands out all that waits.
 func (p *parser) flush() {
-	for p.pending.n() > 0 {
-		o := p.pending.first()
+	for p.pending.Len() > 0 {
+		o := p.pending.First()
 		p.giveUp(p.adrift || o.began != 0 && !o.failed)
 	}
 }

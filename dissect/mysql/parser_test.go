@@ -69,12 +69,12 @@ func TestCalls(t *testing.T) {
 	for _, tt := range conversations {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, chunk := range []int{0, 1, 2, 3, 5, 7, 100} {
-				k := &sink{t: t}
+				k := &sink{TB: t}
 				if err := run(k, tt.steps, chunk); err != nil {
 					t.Fatal(err)
 				}
-				if !slices.Equal(k.calls, tt.want) {
-					t.Fatalf("in pieces of %d: got\n%s\nwant\n%s", chunk, strings.Join(k.calls, "\n"), strings.Join(tt.want, "\n"))
+				if !slices.Equal(k.Calls, tt.want) {
+					t.Fatalf("in pieces of %d: got\n%s\nwant\n%s", chunk, strings.Join(k.Calls, "\n"), strings.Join(tt.want, "\n"))
 				}
 			}
 		})
@@ -116,15 +116,15 @@ func TestCompressed(t *testing.T) {
 			c(z(0, query("select 2 from a table with a long name, so that it is compressed"))), s(z(1, table))}
 		want := []string{"login u -> OK", "select 1 -> OK", "insert '" + long[:192] + "… -> OK", "select 2 from a table with a long name, so that it is compressed -> OK"}
 		for _, chunk := range []int{0, 1, 7, 1000} {
-			k := &sink{t: t}
-			if err := run(k, append(slices.Clone(start), queries...), chunk); err != nil || !slices.Equal(k.calls, want) {
-				t.Errorf("in pieces of %d: %v\n%s", chunk, err, strings.Join(k.calls, "\n"))
+			k := &sink{TB: t}
+			if err := run(k, append(slices.Clone(start), queries...), chunk); err != nil || !slices.Equal(k.Calls, want) {
+				t.Errorf("in pieces of %d: %v\n%s", chunk, err, strings.Join(k.Calls, "\n"))
 			}
 		}
 		for i := 0; i < len(queries); i += 2 { // from the middle
-			k := &sink{t: t}
-			if err := run(k, queries[i:], 0); err != nil || !slices.Equal(k.calls, want[1+i/2:]) {
-				t.Errorf("from %d: %v\n%s", i, err, strings.Join(k.calls, "\n"))
+			k := &sink{TB: t}
+			if err := run(k, queries[i:], 0); err != nil || !slices.Equal(k.Calls, want[1+i/2:]) {
+				t.Errorf("from %d: %v\n%s", i, err, strings.Join(k.Calls, "\n"))
 			}
 		}
 	}
@@ -132,16 +132,16 @@ func TestCompressed(t *testing.T) {
 
 // TestBomb: what is too large for its packet is not undone beyond what the header says.
 func TestBomb(t *testing.T) {
-	k := &sink{t: t}
+	k := &sink{TB: t}
 	big := strings.Repeat("\x00", 32<<20)
 	bomb := []byte(compressed(t, zlibbed, 1, big))
 	copy(bomb[4:7], "\x10\x00\x00")
 	steps := []step{c(compressed(t, plain, 0, query("select 1"))), s(string(bomb)), c(compressed(t, plain, 0, query("select 2"))), s(compressed(t, plain, 1, table(1, 2, "1")))}
-	if err := run(k, steps, 0); err != nil || len(k.calls) != 2 {
-		t.Errorf("%v %q", err, k.calls)
+	if err := run(k, steps, 0); err != nil || len(k.Calls) != 2 {
+		t.Errorf("%v %q", err, k.Calls)
 	}
 	p := newParser(&sink{})
-	p.Data(0, []byte(steps[0].data), dissect.Stamp{Time: 1})
+	p.Data(0, []byte(steps[0].Data), dissect.Stamp{Time: 1})
 	for range 200 {
 		p.Data(1, []byte("\xff\xff\xff\x01\xff\xff\xff"+long), dissect.Stamp{Time: 2})
 	}
@@ -151,9 +151,9 @@ func TestBomb(t *testing.T) {
 }
 
 func TestSwitch(t *testing.T) {
-	k := &sink{t: t}
+	k := &sink{TB: t}
 	steps := []step{s(greeting(all)), c(pkt(1, uint32(capTLS|capProtocol41), uint32(1<<24), 8, strings.Repeat("\x00", 23)) + "\x16\x03")}
-	if err := run(k, steps, 0); err != nil || !k.switched || k.next != "tlsx" || k.rest != "\x16\x03" || len(k.calls) > 0 {
+	if err := run(k, steps, 0); err != nil || !k.Switched || k.Next != "tlsx" || k.Rest != "\x16\x03" || len(k.Calls) > 0 {
 		t.Errorf("%v %+v", err, k)
 	}
 }
@@ -174,35 +174,55 @@ func TestLoss(t *testing.T) {
 		{"garbage before", []step{s("rows"), c("lect 1"), c(query("select 2")), s(table(1, 2))}, []string{"select 2 -> OK"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			k := &sink{t: t}
+			k := &sink{TB: t}
 			steps := tt.steps
 			for range patient { // by one that waits for each response
-				if steps[0].d == 0 {
+				if steps[0].Dir == 0 {
 					steps = append([]step{c(query("select 0")), s(ok(1, 2))}, steps...)
 				}
 			}
 			if err := run(k, steps, 0); err != nil {
 				t.Fatal(err)
 			}
-			k.calls = k.calls[(len(steps)-len(tt.steps))/2:]
-			if !slices.Equal(k.calls, tt.want) {
-				t.Errorf("got\n%s\nwant\n%s", strings.Join(k.calls, "\n"), strings.Join(tt.want, "\n"))
+			k.Calls = k.Calls[(len(steps)-len(tt.steps))/2:]
+			if !slices.Equal(k.Calls, tt.want) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(k.Calls, "\n"), strings.Join(tt.want, "\n"))
 			}
 		})
 	}
 }
 
+// TestNamesCut: what a session is known by is not told by half, nor an error that nothing is left of.
+func TestNamesCut(t *testing.T) {
+	login, use, no := loginAs(0, "shop", "orders"), pkt(0, comInitDB, "orders"), failure(1, 1064, "no")
+	k := &sink{TB: t}
+	steps := []step{s(greeting(all)), c(login[:38]), cgap(int64(len(login) - 38)), s(ok(2, 2)), c(use[:8]), cgap(int64(len(use) - 8)), s(ok(1, 2)), c(query("x")), s(no[:5]), sgap(int64(len(no) - 5)),
+		c(query("y")), s(no[:8]), sgap(int64(len(no) - 8)), c(query("select 2")), s(table(1, 2))}
+	named := 0
+	k.Each = func(c *dissect.Call) {
+		if e := c.Message.(*exchange); len(e.user)+len(e.database)+len(e.message) > 0 {
+			named++
+		}
+	}
+	if err := run(k, steps, 0); err != nil || named > 0 {
+		t.Errorf("%v, %d calls have a name", err, named)
+	}
+	if want := []string{"~login -> ", "~init db ord -> ", "~!x -> error", "~!y -> 1064", "select 2 -> OK"}; !slices.Equal(k.Calls, want) {
+		t.Errorf("got %q, want %q", k.Calls, want)
+	}
+}
+
 func TestNotMine(t *testing.T) {
-	k := &sink{t: t}
+	k := &sink{TB: t}
 	junk := "\xff\xff\xff\xff\x04\x05\x06\x07"
-	if err := run(k, []step{c(junk), s(junk), c(query("x")), s(junk), c(junk), s(junk), c("\x00\x00\x00\x00"), s(junk)}, 0); err != nil && !errors.Is(err, dissect.ErrNotMine) || len(k.calls) > 1 {
-		t.Errorf("got %v, %q", err, k.calls)
+	if err := run(k, []step{c(junk), s(junk), c(query("x")), s(junk), c(junk), s(junk), c("\x00\x00\x00\x00"), s(junk)}, 0); err != nil && !errors.Is(err, dissect.ErrNotMine) || len(k.Calls) > 1 {
+		t.Errorf("got %v, %q", err, k.Calls)
 	}
 }
 
 // TestLate: a response that was read before its command finds it.
 func TestLate(t *testing.T) {
-	k := &sink{t: t}
+	k := &sink{TB: t}
 	p := newParser(k)
 	at := func(ms int64) dissect.Stamp { return dissect.Stamp{Time: ms * 1e6} }
 	p.Data(0, []byte(query("select 1")), at(1))
@@ -214,13 +234,13 @@ func TestLate(t *testing.T) {
 	p.Data(0, []byte(query("select 4")), at(7))
 	p.Data(1, []byte(table(1, 2)), at(8))
 	p.Close(at(9))
-	if want := []string{"select 1 -> OK", "select 2 -> OK", "!select 3 -> 1064", "select 4 -> OK"}; !slices.Equal(k.calls, want) {
-		t.Errorf("got %q", k.calls)
+	if want := []string{"select 1 -> OK", "select 2 -> OK", "!select 3 -> 1064", "select 4 -> OK"}; !slices.Equal(k.Calls, want) {
+		t.Errorf("got %q", k.Calls)
 	}
 }
 
 func TestFields(t *testing.T) {
-	k := &sink{t: t}
+	k := &sink{TB: t}
 	steps := []step{s(greeting(all)), c(loginAs(0, "shop", "")), s(ok(2, 2)), c(query("use `orders`;")), s(ok(1, 2)), c(prepare("select ?")), s(prepared(7, true)), c(execute(7)), s(failure(1, 1146, "no such \"table\""))}
 	if err := run(k, steps, 0); err != nil {
 		t.Fatal(err)
@@ -231,14 +251,14 @@ func TestFields(t *testing.T) {
 		`{"mysql_command":"COM_STMT_PREPARE","mysql_query":"select ?","mysql_statement_id":7,"mysql_user":"shop","mysql_database":"orders","mysql_success":true,"mysql_request_size":13,"mysql_response_size":88,"mysql_total_size":101}`,
 		`{"mysql_command":"COM_STMT_EXECUTE","mysql_query":"select ?","mysql_statement_id":7,"mysql_user":"shop","mysql_database":"orders","mysql_success":false,"mysql_error_code":1146,"mysql_error_message":"no such \"table\"","mysql_request_size":14,"mysql_response_size":28,"mysql_total_size":42}`,
 	}
-	if !slices.Equal(k.lines, want) {
-		t.Errorf("got\n%s", strings.Join(k.lines, "\n"))
+	if !slices.Equal(k.Lines, want) {
+		t.Errorf("got\n%s", strings.Join(k.Lines, "\n"))
 	}
 }
 
 func TestTimes(t *testing.T) {
 	n := 0
-	k := &sink{t: t, each: func(c *dissect.Call) {
+	k := &sink{TB: t, Each: func(c *dissect.Call) {
 		n++
 		if c.Time != 1 || c.RequestEnd != 2 || c.ResponseStart != 3 || c.ResponseEnd != 4 || c.RequestSize != 13 || c.ResponseSize != uint64(len(table(1, 2, "1"))) {
 			t.Errorf("%+v", c)
@@ -261,16 +281,16 @@ func TestLimits(t *testing.T) {
 	for range maxPending + 5 {
 		p.Data(0, []byte(query("x")), at)
 	}
-	if len(k.calls) < 5 || p.pending.n() > maxPending {
-		t.Errorf("%d calls, %d wait", len(k.calls), p.pending.n())
+	if len(k.Calls) < 5 || p.pending.Len() > maxPending {
+		t.Errorf("%d calls, %d wait", len(k.Calls), p.pending.Len())
 	}
-	k = &sink{limit: 1 << 20}
+	k = &sink{Limit: 1 << 20}
 	p = newParser(k)
 	for range 8 {
 		p.Data(0, []byte(query(strings.Repeat(long, 40))), at)
 	}
-	if n := p.pending.kept(); n > maxKept || len(k.calls) == 0 {
-		t.Errorf("%d bytes are held, %d calls", n, len(k.calls))
+	if n := p.pending.Kept(); n > maxKept || len(k.Calls) == 0 {
+		t.Errorf("%d bytes are held, %d calls", n, len(k.Calls))
 	}
 	p = newParser(&sink{})
 	for i := range uint32(3 * maxStatements) {
@@ -284,7 +304,7 @@ func TestLimits(t *testing.T) {
 
 func TestBodies(t *testing.T) {
 	var got []string
-	k := &sink{t: t, limit: 20, each: func(c *dissect.Call) {
+	k := &sink{TB: t, Limit: 20, Each: func(c *dissect.Call) {
 		for part := range 2 {
 			if b := c.Message.Body(part); b != nil {
 				mark := ""

@@ -55,17 +55,17 @@ type early struct {
 // meet gives a command that waits alone the response that was read before it.
 func (p *parser) meet(o *operation) {
 	p.expire(o.first)
-	if len(p.early) == 0 || p.pending.n() > 1 || p.adrift {
+	if len(p.early) == 0 || p.pending.Len() > 1 || p.adrift {
 		return
 	}
 	e := &p.early[0]
 	o.began, o.ended, o.received, o.failed, o.cut = e.began, e.ended, e.received, e.failed, o.cut || e.open || e.torn
 	p.response.code, p.response.message = e.code, append(p.response.message[:0], e.message...)
 	p.early = append(p.early[:0], p.early[1:]...)
-	switch text := p.pending.text(o); {
+	switch text := p.pending.Bytes(o.text); {
 	case o.failed:
 	case o.com == comInitDB:
-		p.database = append(p.database[:0], text...)
+		p.initDatabase(o, text)
 	case o.com == comQuery:
 		p.useDatabase(text, o.cut || o.short)
 	}
@@ -125,10 +125,10 @@ func (p *parser) greeting(b []byte) {
 
 // admit takes what the server says to a login.
 func (p *parser) admit(h *half, b []byte, now int64) {
-	if p.pending.n() == 0 || len(b) == 0 || p.pending.first().first > h.first {
+	if p.pending.Len() == 0 || len(b) == 0 || p.pending.First().first > h.first {
 		return
 	}
-	o := p.pending.first()
+	o := p.pending.First()
 	o.cut = o.cut || h.missed
 	h.missed = false
 	p.seen(o, h, now, headerSize+h.length)
@@ -172,15 +172,15 @@ func (p *parser) respond(h *half, b []byte, now int64) {
 	if p.adrift {
 		return
 	}
-	if n := p.response.next; h.seq == 1 && n != 1 && n != 0 && p.pending.n() > 0 && p.pending.first().began != 0 && p.sent == 0 {
+	if n := p.response.next; h.seq == 1 && n != 1 && n != 0 && p.pending.Len() > 0 && p.pending.First().began != 0 && p.sent == 0 {
 		p.giveUp(true) // another response: what ended the one before was not recognised
 	}
 	p.response.next = h.seq + 1
-	if p.pending.n() == 0 || p.pending.first().first > h.first {
+	if p.pending.Len() == 0 || p.pending.First().first > h.first {
 		p.unasked(h, b, missed, now)
 		return
 	}
-	o := p.pending.first()
+	o := p.pending.First()
 	if o.began == 0 && h.seq != 1 && o.size <= maxPacket && o.com != comChangeUser && !h.goes {
 		return // the end of what was not seen from its beginning
 	}
@@ -245,7 +245,7 @@ func (p *parser) firstPacket(o *operation, h *half, b []byte, now int64) {
 		switch {
 		case b[0] == packetOK, b[0] == packetEOF && h.length < 9:
 			if o.com == comQuery {
-				p.useDatabase(p.pending.text(o), o.cut || o.short)
+				p.useDatabase(p.pending.Bytes(o.text), o.cut || o.short)
 			}
 			p.result(b, now)
 		case b[0] == packetInfile && o.com == comQuery:
@@ -266,7 +266,7 @@ func (p *parser) firstPacket(o *operation, h *half, b []byte, now int64) {
 			p.done(now)
 			return
 		}
-		p.statements.add(binary.LittleEndian.Uint32(b[1:]), statement{string(p.pending.text(o)), o.short, o.cut})
+		p.statements.add(binary.LittleEndian.Uint32(b[1:]), statement{string(p.pending.Bytes(o.text)), o.short, o.cut})
 		o.id, o.hasID = binary.LittleEndian.Uint32(b[1:]), true
 		r.left = uint64(binary.LittleEndian.Uint16(b[5:])) + uint64(binary.LittleEndian.Uint16(b[7:]))
 		if r.stage = defs; r.left == 0 {
@@ -277,7 +277,7 @@ func (p *parser) firstPacket(o *operation, h *half, b []byte, now int64) {
 		p.row(o, h, b, now)
 	case comChangeUser:
 		if b[0] == packetOK {
-			p.user = append(p.user[:0], p.pending.text(o)...)
+			p.user = append(p.user[:0], p.pending.Bytes(o.text)...)
 			p.done(now)
 		}
 	case comBinlogDump, comBinlogGTID, comTableDump:
@@ -286,7 +286,7 @@ func (p *parser) firstPacket(o *operation, h *half, b []byte, now int64) {
 		}
 	case comInitDB:
 		if b[0] == packetOK {
-			p.database = append(p.database[:0], p.pending.text(o)...)
+			p.initDatabase(o, p.pending.Bytes(o.text))
 		}
 		p.done(now)
 	default:
@@ -357,8 +357,8 @@ func (p *parser) fail(b []byte) {
 	}
 	r.code = binary.LittleEndian.Uint16(b[1:])
 	b = b[3:]
-	if len(b) >= 6 && b[0] == '#' {
-		b = b[6:]
+	if len(b) > 0 && b[0] == '#' {
+		b = b[min(6, len(b)):]
 	}
 	r.message = append(r.message, b...)
 }
@@ -401,47 +401,47 @@ func (p *parser) unasked(h *half, b []byte, missed bool, now int64) {
 // catchUp gives up what was asked before, where its responses may have been lost.
 func (p *parser) catchUp(h *half) {
 	if p.half[0].missed { // nor is the command of this response known to be one that waits
-		for p.pending.n() > 0 {
+		for p.pending.Len() > 0 {
 			p.giveUp(true)
 		}
 		return
 	}
-	last := p.pending.head
+	last := 0
 	waited := true // the client had a response to each command before the next
-	for i := p.pending.head; i < len(p.pending.list) && p.pending.list[i].first <= h.first; i++ {
-		if i > p.pending.head {
-			before := p.pending.list[i-1].began
-			waited = waited && before != 0 && before <= p.pending.list[i].first
+	for i := 0; i < p.pending.Len() && p.pending.At(i).first <= h.first; i++ {
+		if i > 0 {
+			before := p.pending.At(i - 1).began
+			waited = waited && before != 0 && before <= p.pending.At(i).first
 		}
 		last = i
 	}
-	if last > p.pending.head {
+	if last > 0 {
 		p.adrift = p.alone < patient && !waited
-		for p.pending.head < last {
+		for range last {
 			p.giveUp(true)
 		}
 	}
-	if p.pending.n() > 0 && (p.pending.first().began != 0 || p.behind) {
-		p.pending.first().cut = true
+	if p.pending.Len() > 0 && (p.pending.First().began != 0 || p.behind) {
+		p.pending.First().cut = true
 	}
 }
 
 // done ends the response to the first operation.
 func (p *parser) done(now int64) {
-	p.pending.first().ended = now
+	p.pending.First().ended = now
 	p.pop(true)
 }
 
 // giveUp hands out the first operation with as much as there is of its response.
 func (p *parser) giveUp(lost bool) {
-	o := p.pending.first()
+	o := p.pending.First()
 	o.cut = o.cut || lost
 	p.pop(o.began != 0)
 }
 
 // pop takes the first operation off and hands it out.
 func (p *parser) pop(responded bool) {
-	o := p.pending.take()
+	o := p.pending.Take()
 	if !responded {
 		p.unsettle(o)
 	}
@@ -454,13 +454,20 @@ func (p *parser) pop(responded bool) {
 	}
 }
 
+// initDatabase takes the name of the database that a command chose, if all of it is there.
+func (p *parser) initDatabase(o *operation, name []byte) {
+	if p.database = p.database[:0]; !o.short {
+		p.database = append(p.database, name...)
+	}
+}
+
 // unsettle forgets what an operation may have changed, of which no response was seen.
 func (p *parser) unsettle(o *operation) {
 	switch o.com {
 	case comInitDB:
 		p.database = p.database[:0]
 	case comQuery:
-		p.useDatabase(p.pending.text(o), true)
+		p.useDatabase(p.pending.Bytes(o.text), true)
 	case comChangeUser:
 		p.user, p.database = p.user[:0], p.database[:0]
 	}
@@ -471,7 +478,7 @@ func (p *parser) tell(o *operation, responded bool) {
 	p.good = p.good || responded
 	e, r := &p.e, &p.response
 	*e = exchange{com: o.com, login: o.login, asked: true, said: responded, short: o.short, id: o.id, hasID: o.hasID,
-		query: p.pending.text(o), user: p.user, database: p.database, sizes: [2]uint64{o.size, 0}, bodies: p.bodies, limit: p.wanted}
+		query: p.pending.Bytes(o.text), user: p.user, database: p.database, sizes: [2]uint64{o.size, 0}, bodies: p.bodies, limit: p.wanted}
 	c := &e.call
 	*c = dissect.Call{Message: e, Incomplete: o.cut, Time: o.first, RequestEnd: o.last, RequestSize: o.size}
 	if responded {

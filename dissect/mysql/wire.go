@@ -122,6 +122,14 @@ func cstring(b []byte) (s, rest []byte) {
 	return b, nil
 }
 
+// name is cstring of what the session is known by later: one whose end was cut off is not known.
+func name(b []byte, cut bool) (s, rest []byte) {
+	if s, rest = cstring(b); cut && len(rest) == 0 {
+		return nil, nil
+	}
+	return s, rest
+}
+
 // text says whether b is text.
 func text(b []byte) bool {
 	for _, c := range b {

@@ -5,17 +5,12 @@ import (
 	"testing"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/cuttest"
 )
-
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
 
 // BenchmarkMessages has 16 messages in a piece.
 func BenchmarkMessages(b *testing.B) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(k)
 	data := []byte(strings.Repeat("MSG orders.new 1 _INBOX.7 16\r\n0123456789abcdef\r\n", 16))
 	b.ReportAllocs()
@@ -23,20 +18,12 @@ func BenchmarkMessages(b *testing.B) {
 	for i := int64(1); b.Loop(); i++ {
 		p.Data(1, data, dissect.Stamp{Time: i})
 	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+	b.ReportMetric(float64(k.N)/b.Elapsed().Seconds(), "calls/s")
 }
 
 // BenchmarkLargePayload sends 1 MB in segments.
 func BenchmarkLargePayload(b *testing.B) {
 	data := []byte("PUB a 1048576\r\n" + strings.Repeat("x", 1<<20) + "\r\n")
-	p := newParser(&counter{})
-	b.ReportAllocs()
-	b.SetBytes(int64(len(data)))
-	for i := int64(1); b.Loop(); i++ {
-		for rest := data; len(rest) > 0; {
-			n := min(len(rest), 1448)
-			p.Data(0, rest[:n], dissect.Stamp{Time: i})
-			rest = rest[n:]
-		}
-	}
+	k := &cuttest.Counter{}
+	k.Bench(b, newParser(k), data)
 }

@@ -23,7 +23,8 @@ const (
 	strong
 )
 
-// detect wants a message that nobody but NATS says, in all its parts, or PING and PONG.
+// detect wants a message that nobody but NATS says, in all its parts. PING and PONG are said by
+// many: what comes after them decides.
 func detect(p *dissect.Probe) dissect.Verdict {
 	a, b := look(p.Data[0], p.FromStart[0]), look(p.Data[1], p.FromStart[1])
 	switch {
@@ -36,10 +37,7 @@ func detect(p *dissect.Probe) dissect.Verdict {
 			p.Swap = true
 		}
 		return dissect.Yes
-	case a.kind == weak && b.kind == weak:
-		if a.op.name == "PING" && b.op.name == "PONG" || a.op.name == "PONG" && b.op.name == "PING" {
-			return dissect.Yes
-		}
+	case a.kind == weak && b.kind == weak && !(a.op.name == "PING" && b.op.name == "PONG" || a.op.name == "PONG" && b.op.name == "PING"):
 		return dissect.No
 	case a.kind == silent && b.kind == silent:
 		return dissect.No
@@ -47,13 +45,19 @@ func detect(p *dissect.Probe) dissect.Verdict {
 	return dissect.Unsure
 }
 
-// look tells what b begins with; in the middle of a connection, what it has behind the end of
-// a payload.
+// look tells what b begins with, behind words that others say too; in the middle of a
+// connection, what it has behind the end of a payload.
 func look(b []byte, fromStart bool) guess {
 	if len(b) == 0 || b[0] == tlsRecord { // that may follow INFO
 		return guess{kind: silent}
 	}
-	if g := lookLine(b); g.kind != other || fromStart {
+	g := lookLine(b)
+	for first := g; g.kind == weak; g = lookLine(b) {
+		if b = b[bytes.IndexByte(b, '\n')+1:]; len(b) == 0 {
+			return first
+		}
+	}
+	if g.kind != other || fromStart {
 		return g
 	}
 	for {

@@ -118,37 +118,12 @@ func TestDetect(t *testing.T) {
 
 // TestRandomBytesAreNotClaimed: of what looks like nothing, next to nothing is taken.
 func TestRandomBytesAreNotClaimed(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	claimed := 0
-	for range 1_000_000 {
-		b := make([]byte, 48+4*r.IntN(8))
-		for i := range b {
-			b[i] = byte(r.Uint32())
-		}
-		p := dissect.Probe{Transport: flow.UDP, Data: [2][]byte{b}, Ports: [2]uint16{40000, 40001}}
-		if detect(&p) != dissect.No {
-			claimed++
-		}
-	}
-	if claimed > 1 {
-		t.Errorf("%d of a million", claimed)
-	}
+	cuttest.Unclaimed(t, Protocol(), func(r *rand.Rand) int { return 48 + 4*r.IntN(8) })
 }
 
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
-
 func BenchmarkMessages(b *testing.B) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := protocol.New(&dissect.Flow{Transport: flow.UDP}, k)
 	ask, say := bare(0x23), told(0x24, 2, "\x0a\x00\x00\x01")
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		p.Data(0, ask, dissect.Stamp{Time: int64(i)})
-		p.Data(1, say, dissect.Stamp{Time: int64(i)})
-	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "messages/s")
+	k.Bench(b, p, ask, say)
 }

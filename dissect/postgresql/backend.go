@@ -44,7 +44,7 @@ func (p *parser) turn(h *half, missed bool) {
 	if missed {
 		// Questions are missing: whose the next answers are cannot be told, but that who waits
 		// for each has had all before.
-		p.adrift = p.adrift || p.pending.n() > 0 || p.alone < patient
+		p.adrift = p.adrift || p.pending.Len() > 0 || p.alone < patient
 		adrift, p.open = true, false
 	}
 	if h.first <= p.gone && !p.open { // its answer may be one that another came behind before it
@@ -52,7 +52,7 @@ func (p *parser) turn(h *half, missed bool) {
 		p.asked += uncounted
 	}
 	if adrift {
-		for p.pending.n() > 0 && !p.open {
+		for p.pending.Len() > 0 && !p.open {
 			p.giveUp(true)
 		}
 	}
@@ -60,12 +60,12 @@ func (p *parser) turn(h *half, missed bool) {
 
 // bound keeps what waits within its limits.
 func (p *parser) bound() {
-	for p.pending.n() > 1 && (p.pending.n() > maxPending || p.pending.kept() > maxKept) {
+	for p.pending.Len() > 1 && (p.pending.Len() > maxPending || p.pending.Kept() > maxKept) {
 		p.giveUp(true)
 		p.adrift = true
 	}
-	if p.pending.n() > 0 {
-		p.meet(p.pending.first())
+	if p.pending.Len() > 0 {
+		p.meet(p.pending.First())
 	}
 }
 
@@ -74,7 +74,7 @@ func (p *parser) meet(o *operation) {
 	for len(p.early) > 0 && p.early[0].began < o.first {
 		p.dropEarly()
 	}
-	if len(p.early) == 0 || p.open || p.adrift || p.pending.n() > 1 || p.early[0].ended == 0 {
+	if len(p.early) == 0 || p.open || p.adrift || p.pending.Len() > 1 || p.early[0].ended == 0 {
 		return
 	}
 	e := &p.early[0]
@@ -101,8 +101,8 @@ func (p *parser) back(h *half, b []byte, now int64) {
 		p.notification(h, b, now)
 		return
 	case 'S', 'K', 'v', 'N':
-		if p.pending.n() > 0 && (h.kind == 'N' || p.pending.first().kind == session) {
-			p.pending.first().received += uint64(h.size)
+		if p.pending.Len() > 0 && (h.kind == 'N' || p.pending.First().kind == session) {
+			p.pending.First().received += uint64(h.size)
 		}
 		return
 	}
@@ -114,14 +114,14 @@ func (p *parser) back(h *half, b []byte, now int64) {
 	if h.kind == 'Z' {
 		p.answered++
 	}
-	if len(p.early) > 0 && !p.coming() && p.pending.n() > 0 { // which of these was answered before is not known
+	if len(p.early) > 0 && !p.coming() && p.pending.Len() > 0 { // which of these was answered before is not known
 		p.strand()
 	}
 	switch {
 	case p.adrift:
-	case p.pending.n() == 0 || p.pending.first().first > h.first || p.coming():
-		if p.unasked(h, b, missed, now); p.pending.n() > 0 {
-			p.meet(p.pending.first())
+	case p.pending.Len() == 0 || p.pending.First().first > h.first || p.coming():
+		if p.unasked(h, b, missed, now); p.pending.Len() > 0 {
+			p.meet(p.pending.First())
 		}
 	case h.kind == 'Z':
 		p.ready(h, now)
@@ -132,7 +132,7 @@ func (p *parser) back(h *half, b []byte, now int64) {
 
 // strand gives up what waits, and the answers that were read before it.
 func (p *parser) strand() {
-	for p.pending.n() > 0 {
+	for p.pending.Len() > 0 {
 		p.giveUp(true)
 	}
 	for len(p.early) > 0 {
@@ -183,21 +183,21 @@ func (p *parser) unasked(h *half, b []byte, missed bool, now int64) {
 // catchUp gives up what was asked before, where its answers may have been lost.
 func (p *parser) catchUp(h *half) {
 	if p.half[0].missed { // nor is what this answers known to be something that waits
-		for p.pending.n() > 0 {
+		for p.pending.Len() > 0 {
 			p.giveUp(true)
 		}
 		return
 	}
-	last, batches := p.pending.head, 0 // the beginning of the newest batch
-	waited := true                     // the client had an answer to each one before the next
-	for i := p.pending.head; i < len(p.pending.list); i++ {
-		o := &p.pending.list[i]
+	last, batches := 0, 0 // the beginning of the newest batch
+	waited := true        // the client had an answer to each one before the next
+	for i := range p.pending.Len() {
+		o := p.pending.At(i)
 		if o.first > h.first {
 			break
 		}
-		if i == p.pending.head || p.pending.list[i-1].sync {
+		if i == 0 || p.pending.At(i-1).sync {
 			if batches > 0 {
-				before := p.pending.list[i-1].began
+				before := p.pending.At(i - 1).began
 				waited = waited && before != 0 && before <= o.first
 			}
 			last = i
@@ -206,19 +206,19 @@ func (p *parser) catchUp(h *half) {
 	}
 	if batches > 1 {
 		p.adrift = p.alone < patient && !waited
-		for p.pending.head < last {
+		for range last {
 			p.giveUp(true)
 		}
 	}
-	p.torn = batches > 0 && (h.kind == 'Z' || p.pending.first().began != 0)
+	p.torn = batches > 0 && (h.kind == 'Z' || p.pending.First().began != 0)
 	if batches > 0 && p.behind { // the beginning of the answer may be missing
-		p.pending.first().cut = true
+		p.pending.First().cut = true
 	}
 }
 
 // answer takes a message that answers the first operation.
 func (p *parser) answer(h *half, b []byte, now int64) {
-	o := p.pending.first()
+	o := p.pending.First()
 	if p.torn && !o.sync {
 		return // whose it is cannot be told
 	}
@@ -266,8 +266,8 @@ func (o *operation) answered(what int) {
 // ready ends a batch. What stands in it behind an error was not run.
 func (p *parser) ready(h *half, now int64) {
 	failed := false
-	for i := 0; p.pending.n() > 0 && p.pending.first().first <= h.first; i++ {
-		o := p.pending.first()
+	for i := 0; p.pending.Len() > 0 && p.pending.First().first <= h.first; i++ {
+		o := p.pending.First()
 		o.cut = o.cut || p.torn || !failed && !o.failed && !o.complete()
 		if o.sync && (!failed && (i == 0 || !p.torn) || o.began != 0) { // else it may not have been run
 			if o.began == 0 {
@@ -355,17 +355,17 @@ func cut0(b []byte) []byte {
 
 // giveUp hands out the first operation with as much as there is of its response.
 func (p *parser) giveUp(lost bool) {
-	o := p.pending.first()
+	o := p.pending.First()
 	o.cut = o.cut || lost
 	p.pop(o.began != 0)
 }
 
 // pop takes the first operation off and hands it out, if it is one to be told.
 func (p *parser) pop(responded bool) {
-	if p.pending.n() == 1 {
+	if p.pending.Len() == 1 {
 		p.open = false
 	}
-	o := p.pending.take()
+	o := p.pending.Take()
 	failed := responded && o.failed
 	if o.kind != quiet || failed {
 		p.tell(o, responded)
@@ -387,9 +387,9 @@ func (p *parser) tell(o *operation, responded bool) {
 	*e = exchange{kind: o.kind, asked: true, said: responded, short: o.short, pid: e.pid, user: p.user, database: p.database,
 		sizes: [2]uint64{o.size, 0}, bodies: p.bodies, limit: p.wanted}
 	if o.name {
-		e.statement = p.pending.text(o)
+		e.statement = p.pending.Bytes(o.text)
 	} else {
-		e.query = p.pending.text(o)
+		e.query = p.pending.Bytes(o.text)
 	}
 	c := &e.call
 	*c = dissect.Call{Message: e, Incomplete: o.cut, Time: o.first, RequestEnd: o.last, RequestSize: o.size}

@@ -5,13 +5,8 @@ import (
 	"testing"
 
 	"github.com/sshark/sshark/dissect"
+	"github.com/sshark/sshark/dissect/cuttest"
 )
-
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
 
 var (
 	smallQuery  = []byte(query("SELECT abalance FROM pgbench_accounts WHERE aid = 78561;"))
@@ -29,45 +24,21 @@ func BenchmarkExtended(b *testing.B) {
 }
 
 func benchmark(b *testing.B, ask, answer []byte) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(k)
 	p.Data(0, []byte(parse("P_0", "SELECT abalance FROM pgbench_accounts WHERE aid = $1;")+syncs), dissect.Stamp{})
 	p.Data(1, []byte(parsed+idle), dissect.Stamp{})
-	b.ReportAllocs()
-	b.SetBytes(int64(len(ask) + len(answer)))
-	for i := int64(1); b.Loop(); i++ {
-		p.Data(0, ask, dissect.Stamp{Time: i})
-		p.Data(1, answer, dissect.Stamp{Time: i})
-	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+	k.Bench(b, p, ask, answer)
 }
 
 // BenchmarkRows sends 1 MB of rows in segments.
 func BenchmarkRows(b *testing.B) {
 	data := []byte(columns + strings.Repeat(row("1234", strings.Repeat("x", 200)), 4800) + tag("SELECT 4800") + idle)
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(k)
-	b.SetBytes(int64(len(data)))
-	b.ReportAllocs()
-	for i := int64(1); b.Loop(); i++ {
-		p.Data(0, smallQuery, dissect.Stamp{Time: i})
-		for rest := data; len(rest) > 0; {
-			n := min(len(rest), 1448)
-			p.Data(1, rest[:n], dissect.Stamp{Time: i})
-			rest = rest[n:]
-		}
-	}
+	k.Bench(b, p, smallQuery, data)
 }
 
 func BenchmarkAppendFields(b *testing.B) {
-	var dst []byte
-	p := newParser(&sink{each: func(c *dissect.Call) {
-		b.ReportAllocs()
-		for b.Loop() {
-			dst = c.Message.AppendFields(dst[:0])
-		}
-		b.ReportMetric(float64(len(dst)), "bytes")
-	}})
-	p.Data(0, smallQuery, dissect.Stamp{Time: 1})
-	p.Data(1, smallAnswer, dissect.Stamp{Time: 2})
+	cuttest.BenchFields(b, Protocol(), smallQuery, smallAnswer)
 }

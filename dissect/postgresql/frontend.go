@@ -10,13 +10,13 @@ func (p *parser) front(h *half, b []byte, now int64) {
 		p.copyIn(h, b)
 		return
 	case 'H':
-		if p.open && p.pending.n() > 0 {
-			p.add(p.pending.newest(), h, now)
+		if p.open && p.pending.Len() > 0 {
+			p.add(p.pending.Newest(), h, now)
 		}
 		return
 	case 'p':
-		if p.pending.n() > 0 {
-			p.pending.newest().size += uint64(h.size)
+		if p.pending.Len() > 0 {
+			p.pending.Newest().size += uint64(h.size)
 		}
 		return
 	case 'X':
@@ -32,7 +32,7 @@ func (p *parser) front(h *half, b []byte, now int64) {
 	case 'Q':
 		text, _, whole := cstring(b)
 		o = p.begin(simple, h)
-		p.pending.say(statement{view(text), !whole, h.cut})
+		p.say(statement{view(text), !whole, h.cut})
 		o.sync = true
 	case 'F':
 		o = p.begin(function, h)
@@ -45,7 +45,7 @@ func (p *parser) front(h *half, b []byte, now int64) {
 		if o.kind == quiet {
 			o.kind = prepare
 		}
-		p.pending.say(statement{view(text), !whole, h.cut})
+		p.say(statement{view(text), !whole, h.cut})
 		o.parsed = true
 		o.want[parsed5]++
 	case 'B':
@@ -86,14 +86,14 @@ func (p *parser) front(h *half, b []byte, now int64) {
 func (p *parser) begin(k kind, h *half) *operation {
 	p.begun = true
 	p.open = false
-	return p.pending.add(operation{kind: k, first: h.first})
+	return p.pending.Add(operation{kind: k, first: h.first})
 }
 
 // current is the operation that a message of an extended query belongs to: the newest, or a
 // new one if that is complete or has what the message would add.
 func (p *parser) current(h *half, has func(*operation) bool) *operation {
-	if p.open && p.pending.n() > 0 {
-		if o := p.pending.newest(); has == nil || !has(o) {
+	if p.open && p.pending.Len() > 0 {
+		if o := p.pending.Newest(); has == nil || !has(o) {
 			return o
 		}
 	}
@@ -111,7 +111,7 @@ func (p *parser) add(o *operation, h *half, now int64) {
 
 // prepared says whether the Parse of an operation was that of the statement of that name.
 func (p *parser) prepared(o *operation, name []byte) bool {
-	text := p.pending.text(o)
+	text := p.pending.Bytes(o.text)
 	if len(name) == 0 {
 		return view(text) == p.statements.unnamed.text
 	}
@@ -127,27 +127,27 @@ func (p *parser) resolve(o *operation, portal []byte) {
 	case len(portal) > 0:
 		st = s.portals[string(portal)]
 	case s.free:
-		p.pending.say(s.unnamed)
+		p.say(s.unnamed)
 		return
 	}
 	if st != nil {
-		p.pending.say(*st)
+		p.say(*st)
 		return
 	}
-	o.name = o.n == 0
+	o.name = o.text.Empty()
 	name := s.last
 	if len(portal) > 0 {
 		name = portal
 	}
-	p.pending.say(statement{text: view(name)})
+	p.say(statement{text: view(name)})
 }
 
 // copyIn counts data that goes to the server.
 func (p *parser) copyIn(h *half, b []byte) {
-	if p.pending.n() == 0 {
+	if p.pending.Len() == 0 {
 		return
 	}
-	o := p.pending.first()
+	o := p.pending.First()
 	o.size += uint64(h.size)
 	o.cut = o.cut || h.cut
 	if h.kind == 'd' {
@@ -176,7 +176,6 @@ func (p *parser) startup(h *half, b []byte, now int64) {
 		p.asksByte = 'G'
 	case code == cancelRequest && len(b) >= 8:
 		p.add(p.begin(cancel, h), h, now)
-		p.pending.newest().n = 0
 		p.e.pid = binary.BigEndian.Uint32(b[4:])
 		p.giveUp(false)
 	case code>>16 == versionThree>>16:

@@ -322,8 +322,8 @@ func (p *parser) Gap(d flow.Dir, n int64, at dissect.Stamp) error {
 	}
 	p.cutShort(d, h, at.Time)
 	h.lose()
-	if d == 0 && p.open && p.pending.n() > 0 {
-		p.pending.newest().cut = true
+	if d == 0 && p.open && p.pending.Len() > 0 {
+		p.pending.Newest().cut = true
 	}
 	return nil
 }
@@ -361,8 +361,8 @@ func (p *parser) Close(at dissect.Stamp) {
 
 // flush hands out all that waits.
 func (p *parser) flush() {
-	for p.pending.n() > 0 {
-		o := p.pending.first()
-		p.giveUp(p.adrift || o.began != 0 && !o.failed || p.open && p.pending.n() == 1)
+	for p.pending.Len() > 0 {
+		o := p.pending.First()
+		p.giveUp(p.adrift || o.began != 0 && !o.failed || p.open && p.pending.Len() == 1)
 	}
 }

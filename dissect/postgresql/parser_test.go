@@ -66,15 +66,15 @@ func TestCalls(t *testing.T) {
 	for _, tt := range conversations {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, chunk := range []int{0, 1, 2, 3, 5, 7, 100} {
-				k := &sink{t: t}
+				k := &sink{TB: t}
 				if err := run(k, tt.steps, chunk); err != nil {
 					t.Fatal(err)
 				}
-				for i := range k.calls {
-					k.calls[i] = strings.TrimSpace(k.calls[i])
+				for i := range k.Calls {
+					k.Calls[i] = strings.TrimSpace(k.Calls[i])
 				}
-				if !slices.Equal(k.calls, tt.want) {
-					t.Fatalf("in pieces of %d: got\n%s\nwant\n%s", chunk, strings.Join(k.calls, "\n"), strings.Join(tt.want, "\n"))
+				if !slices.Equal(k.Calls, tt.want) {
+					t.Fatalf("in pieces of %d: got\n%s\nwant\n%s", chunk, strings.Join(k.Calls, "\n"), strings.Join(tt.want, "\n"))
 				}
 			}
 		})
@@ -90,8 +90,8 @@ func TestSwitch(t *testing.T) {
 		{[]step{c(first(gssRequest)), s("N"), c(first(sslRequest)), s("S\x16")}, "tlsx"},
 		{[]step{c(first(gssRequest)), s("G\x16")}, ""},
 	} {
-		k := &sink{t: t}
-		if err := run(k, tt.steps, 0); err != nil || !k.switched || k.next != tt.next || k.rest != "\x16" || len(k.calls) > 0 {
+		k := &sink{TB: t}
+		if err := run(k, tt.steps, 0); err != nil || !k.Switched || k.Next != tt.next || k.Rest != "\x16" || len(k.Calls) > 0 {
 			t.Errorf("%v %+v", err, k)
 		}
 	}
@@ -114,35 +114,35 @@ func TestLoss(t *testing.T) {
 		{"garbage before", []step{s("rows"), c("lect 1\x00"), c(query("select 2")), s(tag("SELECT 2") + idle)}, []string{"select 2 -> SELECT 2"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			k := &sink{t: t}
+			k := &sink{TB: t}
 			steps := tt.steps
 			for range patient { // by one that waits for each answer
-				if steps[0].d == 0 {
+				if steps[0].Dir == 0 {
 					steps = append([]step{c(query("select 0")), s(tag("SELECT 0") + idle)}, steps...)
 				}
 			}
 			if err := run(k, steps, 0); err != nil {
 				t.Fatal(err)
 			}
-			k.calls = k.calls[(len(steps)-len(tt.steps))/2:]
-			if !slices.Equal(k.calls, tt.want) {
-				t.Errorf("got\n%s\nwant\n%s", strings.Join(k.calls, "\n"), strings.Join(tt.want, "\n"))
+			k.Calls = k.Calls[(len(steps)-len(tt.steps))/2:]
+			if !slices.Equal(k.Calls, tt.want) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(k.Calls, "\n"), strings.Join(tt.want, "\n"))
 			}
 		})
 	}
 }
 
 func TestNotMine(t *testing.T) {
-	k := &sink{t: t}
+	k := &sink{TB: t}
 	junk := "\xff\x01\x02\x03\x04\x05\x06\x07"
 	if err := run(k, []step{c(junk), s(junk), c(junk), s(junk), c(junk), s(junk), c(junk), s(junk)}, 0); !errors.Is(err, dissect.ErrNotMine) {
-		t.Errorf("got %v, %q", err, k.calls)
+		t.Errorf("got %v, %q", err, k.Calls)
 	}
 }
 
 // TestLate: an answer that was read before its query finds it.
 func TestLate(t *testing.T) {
-	k := &sink{t: t}
+	k := &sink{TB: t}
 	p := newParser(k)
 	at := func(ms int64) dissect.Stamp { return dissect.Stamp{Time: ms * 1e6} }
 	p.Data(0, []byte(query("select 1")), at(1))
@@ -154,13 +154,13 @@ func TestLate(t *testing.T) {
 	p.Data(0, []byte(query("select 4")), at(7))
 	p.Data(1, []byte(tag("SELECT 4")+idle), at(8))
 	p.Close(at(9))
-	if want := []string{"select 1 -> SELECT 1", "select 2 -> SELECT 2", "!select 3 -> 42601", "select 4 -> SELECT 4"}; !slices.Equal(k.calls, want) {
-		t.Errorf("got %q", k.calls)
+	if want := []string{"select 1 -> SELECT 1", "select 2 -> SELECT 2", "!select 3 -> 42601", "select 4 -> SELECT 4"}; !slices.Equal(k.Calls, want) {
+		t.Errorf("got %q", k.Calls)
 	}
 }
 
 func TestFields(t *testing.T) {
-	k := &sink{t: t}
+	k := &sink{TB: t}
 	steps := []step{c(hello), s(welcome), c(query("select x")), s(failure("42703", "no such \"column\"") + idle)}
 	if err := run(k, steps, 0); err != nil {
 		t.Fatal(err)
@@ -169,14 +169,14 @@ func TestFields(t *testing.T) {
 		`{"postgresql_command":"STARTUP","postgresql_user":"shop","postgresql_database":"orders","postgresql_success":true,"postgresql_request_size":35,"postgresql_response_size":51,"postgresql_total_size":86}`,
 		`{"postgresql_command":"COM_QUERY","postgresql_query":"select x","postgresql_user":"shop","postgresql_database":"orders","postgresql_success":false,"postgresql_error_code":"42703","postgresql_error_message":"no such \"column\"","postgresql_request_size":14,"postgresql_response_size":51,"postgresql_total_size":65}`,
 	}
-	if !slices.Equal(k.lines, want) {
-		t.Errorf("got\n%s", strings.Join(k.lines, "\n"))
+	if !slices.Equal(k.Lines, want) {
+		t.Errorf("got\n%s", strings.Join(k.Lines, "\n"))
 	}
 }
 
 func TestTimes(t *testing.T) {
 	n := 0
-	k := &sink{t: t, each: func(c *dissect.Call) {
+	k := &sink{TB: t, Each: func(c *dissect.Call) {
 		n++
 		if c.Time != 1 || c.RequestEnd != 2 || c.ResponseStart != 3 || c.ResponseEnd != 4 || c.RequestSize != 14 || c.ResponseSize != 20 {
 			t.Errorf("%+v", c)
@@ -199,16 +199,16 @@ func TestLimits(t *testing.T) {
 	for range maxPending + 5 {
 		p.Data(0, []byte(query("x")), at)
 	}
-	if len(k.calls) < 5 || p.pending.n() > maxPending {
-		t.Errorf("%d calls, %d wait", len(k.calls), p.pending.n())
+	if len(k.Calls) < 5 || p.pending.Len() > maxPending {
+		t.Errorf("%d calls, %d wait", len(k.Calls), p.pending.Len())
 	}
-	k = &sink{limit: 1 << 20}
+	k = &sink{Limit: 1 << 20}
 	p = newParser(k)
 	for range 8 {
 		p.Data(0, []byte(query(strings.Repeat(long, 40))), at)
 	}
-	if n := p.pending.kept(); n > maxKept || len(k.calls) == 0 {
-		t.Errorf("%d bytes are held, %d calls", n, len(k.calls))
+	if n := p.pending.Kept(); n > maxKept || len(k.Calls) == 0 {
+		t.Errorf("%d bytes are held, %d calls", n, len(k.Calls))
 	}
 	p = newParser(&sink{})
 	for i := range 3 * maxStatements {
@@ -223,7 +223,7 @@ func TestLimits(t *testing.T) {
 
 func TestBodies(t *testing.T) {
 	var got []string
-	k := &sink{t: t, limit: 20, each: func(c *dissect.Call) {
+	k := &sink{TB: t, Limit: 20, Each: func(c *dissect.Call) {
 		for part := range 2 {
 			if b := c.Message.Body(part); b != nil {
 				mark := ""
@@ -246,7 +246,7 @@ func TestBodies(t *testing.T) {
 	}
 	// What is beyond the limit is cut, and said to be.
 	got = nil
-	k.limit = maxQuery
+	k.Limit = maxQuery
 	if err := run(k, []step{c(query("select '" + long + "'")), s(columns + row(long) + tag("SELECT 1") + idle)}, 0); err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,7 @@
 package postgresql
 
+import "github.com/sshark/sshark/dissect/turns"
+
 // kind is what an operation is.
 type kind uint8
 
@@ -18,7 +20,7 @@ var words = [...]string{quiet: "", simple: "COM_QUERY", prepare: "PREPARE", exec
 
 // operation is what waits for its response: a query with what belongs to it.
 type operation struct {
-	at, n  int // where its text is kept
+	text   turns.Span
 	kind   kind
 	parsed bool // what it has had of messages
 	bound  bool
@@ -50,62 +52,13 @@ const (
 
 func (o *operation) complete() bool { return o.want == [answers5]uint16{} }
 
-// pending are the operations that wait, in order, and their text.
-type pending struct {
-	list []operation
-	head int
-	mem  []byte
-}
-
-func (p *pending) n() int { return len(p.list) - p.head }
-
-func (p *pending) first() *operation { return &p.list[p.head] }
-
-func (p *pending) newest() *operation { return &p.list[len(p.list)-1] }
-
-// text is that of an operation that waits, or that waited until just now.
-func (p *pending) text(o *operation) []byte { return p.mem[o.at : o.at+o.n] }
-
-// kept is how many bytes the operations hold.
-func (p *pending) kept() int {
-	if p.n() == 0 {
-		return 0
-	}
-	return len(p.mem) - p.first().at
-}
-
-func (p *pending) add(o operation) *operation {
-	if p.n() == 0 {
-		p.list, p.head, p.mem = p.list[:0], 0, p.mem[:0]
-		if cap(p.mem) > maxIdle {
-			p.mem = nil
-		}
-	} else if p.head > 32 && p.head*2 > len(p.list) {
-		from := p.first().at
-		p.mem = p.mem[:copy(p.mem, p.mem[from:])]
-		p.list = p.list[:copy(p.list, p.list[p.head:])]
-		p.head = 0
-		for i := range p.list {
-			p.list[i].at -= from
-		}
-	}
-	o.at = len(p.mem)
-	p.list = append(p.list, o)
-	return p.newest()
-}
+// pending are the operations that wait, in order, with their text.
+type pending = turns.Line[operation]
 
 // say gives the newest operation its text, if it has none.
-func (p *pending) say(st statement) {
-	if o := p.newest(); o.n == 0 {
-		p.mem = append(p.mem, st.text...)
-		o.at, o.n = len(p.mem)-len(st.text), len(st.text)
+func (p *parser) say(st statement) {
+	if o := p.pending.Newest(); o.text.Empty() {
+		o.text = p.pending.ExtendString(st.text)
 		o.short, o.cut = st.short, o.cut || st.cut
 	}
-}
-
-// take removes the first operation. What it points to is valid until the next one is added.
-func (p *pending) take() *operation {
-	o := p.first()
-	p.head++
-	return o
 }

@@ -11,6 +11,7 @@ import (
 // connection is one that has not been told: the message of its call.
 type connection struct {
 	version  uint32
+	recipe   recipe // of the keys
 	client   flow.Dir
 	dcid     []byte // by which the client first called the server; keys follow from it
 	own      []byte // the client's ID for itself
@@ -52,10 +53,10 @@ func (p *part) add(n int, now int64) {
 }
 
 // rekey takes the keys of another version, or those that follow from another ID.
-func (c *connection) rekey(version uint32, dcid []byte) {
-	c.version = version
+func (c *connection) rekey(version uint32, r recipe, dcid []byte) {
+	c.version, c.recipe = version, r
 	c.dcid = append([]byte(nil), dcid...)
-	c.keys = initialKeys(version, c.dcid)
+	c.keys = initialKeys(r, c.dcid)
 }
 
 // sent says whether a client's packet is of this connection.
@@ -75,6 +76,8 @@ const (
 	frameAckECN  = 0x03
 	frameCrypto  = 0x06
 	frameClose   = 0x1c
+
+	frameCryptoT = 0x08 // of Chromium's versions with TLS
 )
 
 // frames takes those of one packet; crypto says that there was a CRYPTO frame among them. What
@@ -87,7 +90,10 @@ func (c *connection) frames(side int, b []byte) (crypto bool) {
 		case framePadding, framePing:
 		case frameAck, frameAckECN:
 			off = skipAck(b, off, kind == frameAckECN)
-		case frameCrypto:
+		case frameCrypto, frameCryptoT:
+			if (kind == frameCryptoT) != (c.version == versionT050 || c.version == versionT051) {
+				return crypto
+			}
 			at, next := varint(b, off)
 			n, next := varint(b, next)
 			if next < 0 || n > uint64(len(b)-next) {

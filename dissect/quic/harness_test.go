@@ -79,7 +79,12 @@ func closing(code int) string {
 const ack = "\x02\x00\x00\x00\x00"
 
 func pair(version uint32, dcid string) (client, server *sender) {
-	k := initialKeys(version, []byte(dcid))
+	return pairOf(version, recipes(version)[0], dcid)
+}
+
+// pairOf are a client and a server that make their keys in a way that the version does not tell.
+func pairOf(version uint32, r recipe, dcid string) (client, server *sender) {
+	k := initialKeys(r, []byte(dcid))
 	return &sender{version: version, dcid: dcid, scid: "client", keys: k[0]}, &sender{version: version, dcid: "client", scid: "the server", keys: k[1]}
 }
 

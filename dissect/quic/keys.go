@@ -15,33 +15,56 @@ type keys struct {
 	iv   [12]byte
 }
 
-// Salts of the first secret (RFC 9001, 5.2; RFC 9369, 3.3.1; and the drafts of the former).
-const (
-	salt1  = "\x38\x76\x2c\xf7\xf5\x59\x34\xb3\x4d\x17\x9a\xe6\xa4\xc8\x0c\xad\xcc\xbb\x7f\x0a"
-	salt2  = "\x0d\xed\xe3\xde\xf7\x00\xa6\xdb\x81\x93\x81\xbe\x6e\x26\x9d\xcb\xf9\xbd\x2e\xd9"
-	salt29 = "\xaf\xbf\xec\x28\x99\x93\xd2\x4c\x9e\x97\x86\xf1\x9c\x61\x11\xe0\x43\x90\xa8\x99" // drafts 29 to 32
-	salt23 = "\xc3\xee\xf7\x12\xc7\x2e\xbb\x5a\x11\xa7\xd2\x43\x2b\xb4\x63\x65\xbe\xf9\xf5\x02" // drafts 23 to 28
+// recipe is what a version makes its Initial keys with.
+type recipe struct{ salt, prefix string }
+
+// Recipes, by their salts (RFC 9001, 5.2; RFC 9369, 3.3.1; the drafts of the former; and the
+// versions of Chromium that carried TLS).
+var (
+	recipe1    = recipe{"\x38\x76\x2c\xf7\xf5\x59\x34\xb3\x4d\x17\x9a\xe6\xa4\xc8\x0c\xad\xcc\xbb\x7f\x0a", "quic "}
+	recipe2    = recipe{"\x0d\xed\xe3\xde\xf7\x00\xa6\xdb\x81\x93\x81\xbe\x6e\x26\x9d\xcb\xf9\xbd\x2e\xd9", "quicv2 "}
+	recipe29   = recipe{"\xaf\xbf\xec\x28\x99\x93\xd2\x4c\x9e\x97\x86\xf1\x9c\x61\x11\xe0\x43\x90\xa8\x99", "quic "} // drafts 29 to 32
+	recipe23   = recipe{"\xc3\xee\xf7\x12\xc7\x2e\xbb\x5a\x11\xa7\xd2\x43\x2b\xb4\x63\x65\xbe\xf9\xf5\x02", "quic "} // drafts 23 to 28
+	recipe22   = recipe{"\x7f\xbc\xdb\x0e\x7c\x66\xbb\xe9\x19\x3a\x96\xcd\x21\x51\x9e\xbd\x7a\x02\x64\x4a", "quic "}
+	recipeT050 = recipe{"\x7f\xf5\x79\xe5\xac\xd0\x72\x91\x55\x80\x30\x4c\x43\xa2\x36\x7c\x60\x48\x83\x10", "quic "}
+	recipeT051 = recipe{"\x7a\x4e\xde\xf4\xe7\xcc\xee\x5f\xa4\x50\x6c\x19\x12\x4f\xc8\xcc\xda\x6e\x03\x3d", "quic "}
 )
+
+// anyRecipe are those that a client may use with a version that nobody speaks, and that the
+// builds of one maker have used: the newest first.
+var anyRecipe = []recipe{recipe1, recipe29, recipe23, recipe22}
+
+// recipes are those that a version that is known may use; authentication tells which one.
+func recipes(version uint32) []recipe {
+	switch {
+	case version == version2:
+		return []recipe{recipe2}
+	case version == versionT050:
+		return []recipe{recipeT050}
+	case version == versionT051:
+		return []recipe{recipeT051}
+	case version == draftFirst:
+		return []recipe{recipe22}
+	case version > draftFirst && version <= 0xff00001c:
+		return []recipe{recipe23}
+	case version >= 0xff00001d && version <= 0xff000020:
+		return []recipe{recipe29}
+	case reserved(version), mvfst(version):
+		return anyRecipe
+	}
+	return anyRecipe[:1]
+}
 
 // initialKeys derives the keys of client and server from the connection ID that the client
 // chose for the server.
-func initialKeys(version uint32, dcid []byte) [2]keys {
-	salt, prefix := salt1, "quic "
-	switch {
-	case version == version2:
-		salt, prefix = salt2, "quicv2 "
-	case version >= draftFirst && version <= 0xff00001c:
-		salt = salt23
-	case version >= 0xff00001d && version <= 0xff000020:
-		salt = salt29
-	}
-	secret, err := hkdf.Extract(sha256.New, dcid, []byte(salt))
+func initialKeys(r recipe, dcid []byte) [2]keys {
+	secret, err := hkdf.Extract(sha256.New, dcid, []byte(r.salt))
 	if err != nil {
 		panic(err) // SHA-256 is never refused
 	}
 	return [2]keys{
-		deriveKeys(expand(secret, "client in", sha256.Size), prefix),
-		deriveKeys(expand(secret, "server in", sha256.Size), prefix),
+		deriveKeys(expand(secret, "client in", sha256.Size), r.prefix),
+		deriveKeys(expand(secret, "server in", sha256.Size), r.prefix),
 	}
 }
 

@@ -52,6 +52,12 @@ func appendVersion(dst []byte, version uint32) []byte {
 		return append(dst, "QUIC v2"...)
 	case version >= draftFirst && version <= draftLast:
 		return strconv.AppendUint(append(dst, "QUIC draft-"...), uint64(version&0xff), 10)
+	case version == versionT050:
+		return append(dst, "QUIC T050"...)
+	case version == versionT051:
+		return append(dst, "QUIC T051"...)
+	case mvfst(version):
+		return append(dst, "QUIC mvfst"...)
 	}
 	return strconv.AppendUint(append(dst, "QUIC v"...), uint64(version), 10)
 }

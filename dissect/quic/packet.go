@@ -23,15 +23,26 @@ const (
 
 // Versions.
 const (
-	version1   = 1
-	version2   = 0x6b3343cf // RFC 9369
-	draftFirst = 0xff000017 // 23
-	draftLast  = 0xff000022 // 34
+	version1    = 1
+	version2    = 0x6b3343cf // RFC 9369
+	versionT050 = 0x54303530 // Chromium's, "T050"
+	versionT051 = 0x54303531
+	draftFirst  = 0xff000016 // 22
+	draftLast   = 0xff000022 // 34
 )
 
+// known says whether a version has keys that are known, if it is what it says.
 func known(version uint32) bool {
-	return version == version1 || version == version2 || version >= draftFirst && version <= draftLast
+	return version == version1 || version == version2 || version >= draftFirst && version <= draftLast ||
+		version == versionT050 || version == versionT051 || mvfst(version) || reserved(version)
 }
+
+// mvfst says whether a version is one of mvfst's, which follow the drafts of their time.
+func mvfst(version uint32) bool { return version&^0xf == 0xfaceb000 }
+
+// reserved says whether a version is one that nobody speaks (RFC 9000, 15): a client that says
+// it wants to be told which ones the server has.
+func reserved(version uint32) bool { return version&0x0f0f0f0f == 0x0a0a0a0a }
 
 // header is a long header (RFC 9000, 17.2). Its slices are of the datagram.
 type header struct {
@@ -122,7 +133,7 @@ func varint(b []byte, off int) (n uint64, next int) {
 // offersKnown says whether a list of versions has one that is known.
 func offersKnown(list []byte) bool {
 	for ; len(list) >= 4; list = list[4:] {
-		if known(binary.BigEndian.Uint32(list)) {
+		if v := binary.BigEndian.Uint32(list); known(v) && !reserved(v) {
 			return true
 		}
 	}

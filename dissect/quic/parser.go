@@ -93,21 +93,23 @@ func (p *parser) known(dcid []byte) bool {
 // begin takes the first packet of a connection. If it is all there, it must be authentic.
 func (p *parser) begin(d flow.Dir, b []byte, h *header, now int64) {
 	c := &connection{client: d, own: append([]byte(nil), h.scid...), hello: tls.NewQUIC(), began: now, seen: now}
-	c.rekey(h.version, h.dcid)
 	if h.cut {
 		if d == 0 {
+			c.rekey(h.version, recipes(h.version)[0], h.dcid)
 			c.came[0].add(len(b), now)
 			c.cut = true
 			p.add(c)
 		}
 		return
 	}
-	frames, ok := p.unseal(c, 0, b, h)
-	if !ok {
-		return
+	for _, r := range recipes(h.version) {
+		c.rekey(h.version, r, h.dcid)
+		if frames, ok := p.unseal(c, 0, b, h); ok {
+			p.add(c)
+			p.asked(c, frames, len(b), now)
+			return
+		}
 	}
-	p.add(c)
-	p.asked(c, frames, len(b), now)
 }
 
 func (p *parser) add(c *connection) {
@@ -182,7 +184,7 @@ func (p *parser) answers(c *connection, b []byte, h *header, now int64) {
 		if !c.retried && !c.answered {
 			c.retried = true
 			p.remember(c.dcid)
-			c.rekey(h.version, h.scid)
+			c.rekey(h.version, c.recipe, h.scid)
 		}
 	case handshake:
 		if !c.answered {
@@ -191,7 +193,7 @@ func (p *parser) answers(c *connection, b []byte, h *header, now int64) {
 		}
 	case initial:
 		if h.version != c.version { // the server may choose a version that is alike (RFC 9368, 2.3)
-			c.rekey(h.version, c.dcid)
+			c.rekey(h.version, recipes(h.version)[0], c.dcid)
 		}
 		c.server = append(c.server[:0], h.scid...)
 		c.answered = true

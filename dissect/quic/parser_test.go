@@ -29,7 +29,7 @@ func TestKeys(t *testing.T) {
 		{version2, 0, "8b1a0bc121284290a29e0971b5cd045d", "91f73e2351d8fa91660e909f", "45b95e15235d6f45a6b19cbcb0294ba9"},
 		{version2, 1, "82db637861d55e1d011f19ea71d5d2a7", "dd13c276499c0249d3310652", "edf6d05c83121201b436e16877593c3a"},
 	} {
-		k := initialKeys(c.version, unhex(t, "8394c8f03e515708"))[c.side]
+		k := initialKeys(recipes(c.version)[0], unhex(t, "8394c8f03e515708"))[c.side]
 		if got := hex.EncodeToString(k.iv[:]); got != c.iv {
 			t.Errorf("%#x %d: iv %s", c.version, c.side, got)
 		}
@@ -56,7 +56,7 @@ func TestServerInitial(t *testing.T) {
 	if !ok || h.kind != initial || h.cut || h.end != len(b) {
 		t.Fatalf("%+v", h)
 	}
-	k := initialKeys(version1, unhex(t, "8394c8f03e515708"))
+	k := initialKeys(recipe1, unhex(t, "8394c8f03e515708"))
 	frames, n, ok := k[1].open(bytes.Clone(b), h.body, 0)
 	if !ok || n != 1 || !bytes.HasPrefix(frames, unhex(t, "02000000000600405a020000560303")) {
 		t.Errorf("%v %d %x", ok, n, frames)
@@ -96,6 +96,31 @@ func TestConnections(t *testing.T) {
 			return all
 		}, []string{"Initial a.example -> QUIC draft-23", tls, "Initial a.example -> QUIC draft-28", tls, "Initial a.example -> QUIC draft-29", tls,
 			"Initial a.example -> QUIC draft-32", tls, "Initial a.example -> QUIC draft-33", tls}},
+		{"draft 22, and Chromium's", func() (all []datagram) {
+			for _, v := range []uint32{draftFirst, versionT050, versionT051} {
+				a, b := pair(v, "first id"+string(rune('a'+v%16)))
+				first := crypto(0, m)
+				if v != draftFirst {
+					first = string([]byte{frameCryptoT}) + first[1:]
+				}
+				all = append(all, c(a.initial(first)), s(b.initial(first[:1]+crypto(0, reply)[1:])))
+			}
+			return all
+		}, []string{"Initial a.example -> QUIC draft-22", tls, "Initial a.example -> QUIC T050", tls, "Initial a.example -> QUIC T051", tls}},
+		{"mvfst, as each draft", func() (all []datagram) {
+			for i, r := range anyRecipe {
+				a, b := pairOf(0xfaceb001+uint32(i), r, "first id"+string(rune('a'+i)))
+				all = append(all, c(a.initial(crypto(0, m))), s(b.initial(crypto(0, reply))))
+			}
+			return all
+		}, []string{"Initial a.example -> QUIC mvfst", tls, "Initial a.example -> QUIC mvfst", tls, "Initial a.example -> QUIC mvfst", tls,
+			"Initial a.example -> QUIC mvfst", tls}},
+		{"a version that nobody speaks, then another", func() []datagram {
+			a, _ := pairOf(0x1a2a3a4a, recipe29, "first id")
+			b, r := pair(version1, "first id")
+			return []datagram{c(a.initial(crypto(0, m))), s("\x80\x00\x00\x00\x00\x06client\x08first id\x00\x00\x00\x01"),
+				c(b.initial(crypto(0, m))), s(r.initial(crypto(0, reply)))}
+		}, []string{"Initial a.example -> Version Negotiation", "ClientHello a.example", quic, tls}},
 		{"frames in disorder, over packets", func() []datagram {
 			a, b := pair(version1, "first id")
 			return []datagram{c(a.initial("\x01", crypto(40, m[40:60]), "\x00\x00", crypto(70, m[70:]))), c(a.initial(crypto(10, m[10:45]), "\x01", crypto(0, m[:10]))),
@@ -306,6 +331,8 @@ func TestBounded(t *testing.T) {
 func TestDetect(t *testing.T) {
 	a, b := pair(version1, "first id")
 	first, answer := a.initial(crypto(0, hello("a.example"))), b.initial(crypto(0, reply))
+	grease, _ := pairOf(0xbababada, recipe1, "first id")
+	greased := grease.initial(crypto(0, hello("a.example")))
 	negotiate := "\x80\x00\x00\x00\x00\x06client\x08first id"
 	for _, c := range []struct {
 		name string
@@ -323,6 +350,10 @@ func TestDetect(t *testing.T) {
 		{"version negotiation, odd", 1, negotiate + "\x00\x00\x00\x01\x00", dissect.No, false},
 		{"no fixed bit", 0, "\x80" + first[1:], dissect.No, false},
 		{"other version", 0, first[:4] + "\x07" + first[5:], dissect.No, false},
+		{"a version that nobody speaks", 0, greased, dissect.Yes, false},
+		{"a version that nobody speaks, behind the lower port", 1, greased, dissect.Yes, true},
+		{"a version that nobody speaks, not authentic", 0, greased[:len(greased)-1] + "\x00", dissect.No, false},
+		{"a version that nobody speaks, cut", 0, greased[:50], dissect.No, false},
 		{"short header", 0, "\x40" + first[1:], dissect.No, false},
 		{"header alone", 0, first[:20], dissect.No, false},
 		{"dns", 0, "\xc3\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01", dissect.No, false},
@@ -394,18 +425,18 @@ func FuzzFrames(f *testing.F) {
 func BenchmarkConnection(b *testing.B) {
 	x, y := pair(version1, "first id")
 	ask, answer := []byte(x.initial(crypto(0, hello("a.example")), strings.Repeat("\x00", 1000))), []byte(y.initial(crypto(0, reply)))
-	k := &counter{}
+	k := &cuttest.Counter{}
 	b.ReportAllocs()
 	for b.Loop() {
 		p := &parser{sink: k}
 		p.Data(0, ask, dissect.Stamp{Time: 1})
 		p.Data(1, answer, dissect.Stamp{Time: 2})
 	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+	b.ReportMetric(float64(k.N)/b.Elapsed().Seconds(), "calls/s")
 }
 
 func BenchmarkProtected(b *testing.B) {
-	p := &parser{sink: &counter{}}
+	p := &parser{sink: &cuttest.Counter{}}
 	data := []byte("\x40" + strings.Repeat("x", 1200))
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
@@ -413,9 +444,3 @@ func BenchmarkProtected(b *testing.B) {
 		p.Data(0, data, dissect.Stamp{Time: 1})
 	}
 }
-
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}

@@ -1,7 +1,8 @@
 // Package quic dissects how QUIC connections begin: versions 1 (RFC 9000, 9001) and 2 (RFC
-// 9369), and the drafts 23 to 34, on any UDP port. Initial packets are encrypted with keys that
-// follow from what they say themselves (RFC 9001, 5.2), so everyone can read them, and in them
-// the hellos of TLS; all that comes later cannot be read.
+// 9369), the drafts 22 to 34, the versions of mvfst, and Chromium's T050 and T051, on any UDP
+// port. Initial packets are encrypted with keys that follow from what they say themselves (RFC
+// 9001, 5.2), so everyone can read them, and in them the hellos of TLS; all that comes later
+// cannot be read.
 //
 // A call is a connection: from the client's first Initial packet to the server's answer, which
 // is complete with its ServerHello, or is a Version Negotiation or a CONNECTION_CLOSE. The
@@ -69,6 +70,9 @@ func detect(p *dissect.Probe) dissect.Verdict {
 				p.Swap = p.Ports[0] < p.Ports[1]
 			}
 		}
+		if reserved(h.version) && (h.kind != initial || !fromClient(b, &h)) {
+			return dissect.No
+		}
 		return dissect.Yes
 	}
 	return dissect.No
@@ -79,7 +83,11 @@ func fromClient(b []byte, h *header) bool {
 	if h.cut {
 		return false
 	}
-	k := initialKeys(h.version, h.dcid)
-	_, _, ok := k[0].open(append([]byte(nil), b[:h.end]...), h.body, 0)
-	return ok
+	for _, r := range recipes(h.version) {
+		k := initialKeys(r, h.dcid)
+		if _, _, ok := k[0].open(append([]byte(nil), b[:h.end]...), h.body, 0); ok {
+			return true
+		}
+	}
+	return false
 }

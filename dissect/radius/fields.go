@@ -27,7 +27,7 @@ var fields = []dissect.Field{
 		})},
 	{Name: "radius_request_authenticator", Kind: dissect.String, Help: "authenticator of a request, hexadecimal", Example: `"0f403f9473978057bd83d5cb98f4227a"`,
 		Get: dissect.Of(func(m *message) any {
-			if m.code.reply {
+			if m.code.reply || len(m.b) < header {
 				return nil
 			}
 			return hex.EncodeToString(m.b[4:header])

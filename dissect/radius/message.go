@@ -11,6 +11,7 @@ import (
 
 // Sizes of packets (RFC 2865, 3).
 const (
+	minHeader = 4 // up to the end of the length
 	header    = 20
 	maxPacket = 4096
 )
@@ -66,21 +67,23 @@ type message struct {
 	text       []byte // Reply-Message
 	status     uint32
 	attributes bool // there are some
+	broken     bool // one of them does not fit: those behind it are not read
 	cut        bool // the packet is longer than what was captured
 	extra      bool // there is padding behind it
 }
 
 // Read implements lone.Message.
 func (m *message) Read(_ *dissect.Flow, b []byte) (k lone.Kind, ok bool) {
-	if !m.read(b) {
+	if !m.read(b) || m.broken && m.extra {
 		return k, false
 	}
 	return lone.Kind{Reply: m.code.reply, Error: m.code.error, Cut: m.cut, Size: m.size}, true
 }
 
-// read reads a packet. It reports false where it is none.
+// read reads a packet, also one of which the capture kept no more than the code and the length.
+// It reports false where it is none.
 func (m *message) read(b []byte) bool {
-	if len(b) < header || codes[b[0]].name == "" {
+	if len(b) < minHeader || codes[b[0]].name == "" {
 		return false
 	}
 	*m = message{b: b, code: &codes[b[0]], size: int(binary.BigEndian.Uint16(b[2:]))}
@@ -88,7 +91,7 @@ func (m *message) read(b []byte) bool {
 		return false
 	}
 	m.cut, m.extra = m.size > len(b), m.size < len(b)
-	for b = b[header:min(m.size, len(b))]; len(b) > 0; {
+	for b = b[min(header, len(b)):min(m.size, len(b))]; len(b) > 0; {
 		n := 0
 		if len(b) >= 2 {
 			n = int(b[1])
@@ -97,7 +100,8 @@ func (m *message) read(b []byte) bool {
 		case m.cut && (len(b) < 2 || n >= 2 && n > len(b)):
 			return true
 		case n < 2 || n > len(b) || b[0] == 0:
-			return false
+			m.broken = true
+			return true
 		}
 		m.attribute(b[0], b[2:n])
 		b = b[n:]
@@ -148,7 +152,9 @@ func (m *message) AppendFields(dst []byte) []byte {
 	}
 	name := "radius_response_length"
 	if !m.code.reply {
-		dst = append(hex.AppendEncode(append(dissect.AppendKey(dst, "radius_request_authenticator"), '"'), m.b[4:header]), '"')
+		if len(m.b) >= header {
+			dst = append(hex.AppendEncode(append(dissect.AppendKey(dst, "radius_request_authenticator"), '"'), m.b[4:header]), '"')
+		}
 		name = "radius_request_length"
 	}
 	dst = strconv.AppendInt(dissect.AppendKey(dst, name), int64(m.size), 10)

@@ -5,9 +5,10 @@
 // the user's name, the kind of accounting and the reply's text are read. A refusal
 // (Access-Reject, the NAKs, Protocol-Error) is an error.
 //
-// A packet is told by its length and by attributes that fill it; one without attributes, of a
-// rare code, or cut by the capture, by RADIUS's ports as well. RADIUS over TCP (RFC 6613) is
-// not dissected. A parser belongs to one flow and one goroutine.
+// A packet is told by its length and by attributes that fill it; one without attributes, with
+// one that does not fit, of a rare code, or cut by the capture, by RADIUS's ports as well.
+// Behind an attribute that does not fit none is read. RADIUS over TCP (RFC 6613) is not
+// dissected. A parser belongs to one flow and one goroutine.
 package radius
 
 import (
@@ -31,11 +32,11 @@ var protocol = &dissect.Protocol{
 func detect(p *dissect.Probe) dissect.Verdict {
 	for d, b := range p.Data {
 		var m message
-		if len(b) == 0 || !m.read(b) {
+		if len(b) == 0 || !m.read(b) || m.broken && m.extra {
 			continue
 		}
 		cut := len(b) >= dissect.ProbeSize // detection is not shown all of it
-		if !onPort(p.Ports) && (!m.code.common || !m.attributes || m.cut && !cut || m.extra) {
+		if !onPort(p.Ports) && (!m.code.common || !m.attributes || m.broken || m.cut && !cut || m.extra) {
 			continue
 		}
 		p.Swap = m.code.reply == (d == 0)

@@ -26,7 +26,7 @@ func TestRecorded(t *testing.T) {
 
 func same(c *dissect.Call) (request, response string) {
 	m := c.Message.(*message)
-	return fmt.Sprintf("%d %d %x %s", m.b[0], m.b[1], m.b[4:header], m.AppendSummary(nil)), ""
+	return fmt.Sprintf("%d %d %x %s", m.b[0], m.b[1], m.b[minHeader:min(header, len(m.b))], m.AppendSummary(nil)), ""
 }
 
 func TestCut(t *testing.T) { cuttest.CutDatagrams(t, recorded, Protocol(), same) }
@@ -59,7 +59,9 @@ func TestMessages(t *testing.T) {
 			Want: []string{"CoA-Request bob", "<!CoA-NAK", "Disconnect-Request bob", "<Disconnect-ACK"}},
 		{Name: "padding", Steps: []cuttest.Step{c(ask + "\x00\x00")}, Want: []string{"Access-Request alice"}},
 		{Name: "cut", Steps: []cuttest.Step{c(ask[:30])}, Want: []string{"~Access-Request alice"}},
-		{Name: "four that are none", GivenUp: true, NoDamage: true, Steps: []cuttest.Step{c("hello"), c(packet(99, 1)), c(ask[:19]), c(packet(1, 1, "\x00", "x"))}},
+		{Name: "cut in the header", NoDamage: true, Steps: []cuttest.Step{c(ask[:18])}, Want: []string{"~Access-Request"}},
+		{Name: "attribute that does not fit", NoDamage: true, Steps: []cuttest.Step{c(packet(1, 7, "\x01", "alice", "\x00", "x", "\x12", "No."))}, Want: []string{"Access-Request alice"}},
+		{Name: "four that are none", GivenUp: true, NoDamage: true, Steps: []cuttest.Step{c("hello"), c(packet(99, 1)), c(ask[:3]), c(packet(1, 1, "\x00", "x") + "\x00")}},
 	})
 }
 
@@ -83,7 +85,11 @@ func TestDetect(t *testing.T) {
 		{"cut", ask[:30], 18120, no, false},
 		{"cut, on the port", ask[:30], 1812, yes, false},
 		{"padding", ask + "\x00", 18120, no, false},
-		{"attribute that is too long", ask[:len(ask)-18] + "\x02\x40" + ask[len(ask)-16:], 1812, no, false},
+		{"cut in the header, on the port", ask[:18], 1812, yes, false},
+		{"cut in the header", ask[:18], 18120, no, false},
+		{"attribute that is too long", ask[:len(ask)-18] + "\x02\x40" + ask[len(ask)-16:], 18120, no, false},
+		{"attribute that is too long, on the port", ask[:len(ask)-18] + "\x02\x40" + ask[len(ask)-16:], 1812, yes, false},
+		{"attribute that is too long, padding, on the port", ask[:len(ask)-18] + "\x02\x40" + ask[len(ask)-16:] + "\x00", 1812, no, false},
 		{"zeros", string(make([]byte, 40)), 1812, no, false},
 		{"nothing", "", 1812, no, false},
 	} {
@@ -96,37 +102,12 @@ func TestDetect(t *testing.T) {
 
 // TestRandomBytesAreNotClaimed: of what looks like nothing, next to nothing is taken.
 func TestRandomBytesAreNotClaimed(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	claimed := 0
-	for range 1_000_000 {
-		b := make([]byte, 20+r.IntN(100))
-		for i := range b {
-			b[i] = byte(r.Uint32())
-		}
-		p := dissect.Probe{Transport: flow.UDP, Data: [2][]byte{b}, Ports: [2]uint16{40000, 40001}}
-		if detect(&p) != dissect.No {
-			claimed++
-		}
-	}
-	if claimed > 1 {
-		t.Errorf("%d of a million", claimed)
-	}
+	cuttest.Unclaimed(t, Protocol(), func(r *rand.Rand) int { return 20 + r.IntN(100) })
 }
 
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}
-
 func BenchmarkMessages(b *testing.B) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := protocol.New(&dissect.Flow{Transport: flow.UDP}, k)
 	ask, say := []byte(packet(1, 7, "\x01", "alice", "\x02", "0123456789abcdef", "\x20", "shop")), []byte(packet(2, 7, "\x12", "Welcome"))
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		p.Data(0, ask, dissect.Stamp{Time: int64(i)})
-		p.Data(1, say, dissect.Stamp{Time: int64(i)})
-	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "messages/s")
+	k.Bench(b, p, ask, say)
 }

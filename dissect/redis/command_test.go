@@ -41,7 +41,7 @@ func TestKey(t *testing.T) {
 }
 
 func TestFields(t *testing.T) {
-	k := &sink{t: t}
+	k := &sink{TB: t}
 	steps := []step{c(cmd("get", "k\n")), s("-WRONGTYPE no\r\n"), c(cmd("PING")), s("+PONG\r\n"), s(">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n")}
 	if err := run(k, steps, 0); err != nil {
 		t.Fatal(err)
@@ -51,9 +51,9 @@ func TestFields(t *testing.T) {
 		`{"redis_command":"PING","redis_type":"PING","redis_request_size":14,"redis_response_size":7,"redis_total_size":21}`,
 		`{"redis_push":"invalidate","redis_key":"k","redis_response_size":32,"redis_total_size":32}`,
 	}
-	for i := range max(len(want), len(k.lines)) {
-		if i >= len(want) || i >= len(k.lines) || k.lines[i] != want[i] {
-			t.Errorf("got %s", k.lines)
+	for i := range max(len(want), len(k.Lines)) {
+		if i >= len(want) || i >= len(k.Lines) || k.Lines[i] != want[i] {
+			t.Errorf("got %s", k.Lines)
 			break
 		}
 	}

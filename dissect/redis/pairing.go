@@ -61,7 +61,7 @@ func (p *parser) command(h *half, raw []byte, now int64) {
 		p.since = r.first
 	}
 	if r.first < p.gone { // its reply may be the one that waited for it too long
-		for p.pending.n() > 0 {
+		for p.pending.Len() > 0 {
 			p.giveUp(true)
 		}
 		p.adrift = true
@@ -70,8 +70,8 @@ func (p *parser) command(h *half, raw []byte, now int64) {
 	if h.missed {
 		// Questions are missing: whose the next replies are cannot be told, but that who asks
 		// one thing at a time has had all before.
-		p.adrift = p.adrift || p.pending.n() > 0 || p.alone < patient
-		for p.pending.n() > 0 {
+		p.adrift = p.adrift || p.pending.Len() > 0 || p.alone < patient
+		for p.pending.Len() > 0 {
 			p.giveUp(true)
 		}
 	}
@@ -105,8 +105,8 @@ func (p *parser) command(h *half, raw []byte, now int64) {
 		p.tell(&r, raw, nil)
 		return
 	}
-	p.pending.add(r, raw)
-	for p.pending.n() > 1 && (p.pending.n() > maxPending || p.pending.kept() > maxKept) {
+	p.pending.Add(r).raw = p.pending.Extend(raw)
+	for p.pending.Len() > 1 && (p.pending.Len() > maxPending || p.pending.Kept() > maxKept) {
 		p.giveUp(true)
 		p.adrift = true
 	}
@@ -141,9 +141,9 @@ func (p *parser) unanswered(r *request, raw []byte) {
 
 // giveUp hands out the first command that waits without its reply.
 func (p *parser) giveUp(lost bool) {
-	r := p.pending.take()
+	r := p.pending.Take()
 	r.cut = r.cut || lost
-	p.tell(r, p.pending.bytes(r), nil)
+	p.tell(r, p.pending.Bytes(r.raw), nil)
 }
 
 // meet gives a command that waits alone the reply that was read before it, as packets of the
@@ -153,7 +153,7 @@ func (p *parser) meet(r *request) {
 		return
 	}
 	p.release(r.first)
-	if len(p.held) > 0 && p.pending.n() == 1 {
+	if len(p.held) > 0 && p.pending.Len() == 1 {
 		a := p.held[0].answer
 		p.held = append(p.held[:0], p.held[1:]...)
 		p.pair(&a)
@@ -195,15 +195,15 @@ func (p *parser) reply(h *half, raw []byte, now int64) {
 	if p.adrift {
 		return
 	}
-	if p.pending.n() > 0 && p.pending.first().first <= a.first {
-		if a.raw[min(a.top, len(a.raw)-1)] != '>' || p.pending.first().kind == subscribe {
+	if p.pending.Len() > 0 && p.pending.First().first <= a.first {
+		if a.raw[min(a.top, len(a.raw)-1)] != '>' || p.pending.First().kind == subscribe {
 			p.pair(&a)
 		}
 		return
 	}
-	if p.pending.n() == 0 && (missed || len(p.held) == maxHeld) {
+	if p.pending.Len() == 0 && (missed || len(p.held) == maxHeld) {
 		p.gone = a.first
-	} else if p.pending.n() == 0 {
+	} else if p.pending.Len() == 0 {
 		a.raw = append([]byte(nil), a.raw...)
 		p.held = append(p.held, held{a})
 	}
@@ -213,19 +213,19 @@ func (p *parser) reply(h *half, raw []byte, now int64) {
 // had all replies but the last.
 func (p *parser) catchUp(a *answer) {
 	if p.half[0].missed { // nor is the command of this reply known to be one that waits
-		for p.pending.n() > 0 {
+		for p.pending.Len() > 0 {
 			p.giveUp(true)
 		}
 		return
 	}
-	if p.alone < patient && p.pending.n() > 1 {
-		for p.pending.n() > 0 {
+	if p.alone < patient && p.pending.Len() > 1 {
+		for p.pending.Len() > 0 {
 			p.giveUp(true)
 		}
 		p.adrift = true
 		return
 	}
-	for p.pending.n() > 1 && p.pending.list[p.pending.head+1].first <= a.first {
+	for p.pending.Len() > 1 && p.pending.At(1).first <= a.first {
 		p.giveUp(true)
 	}
 }
@@ -236,11 +236,11 @@ func (p *parser) unasked(a *answer) bool {
 	if len(v) == 0 || v[0] != '>' && v[0] != '*' && v[0] != '+' {
 		return false
 	}
-	asks := p.pending.n() > 0
+	asks := p.pending.Len() > 0
 	if v[0] == '+' {
-		return (p.monitors || asks && p.pending.first().kind == monitor) && len(v) > 1 && v[1] >= '0' && v[1] <= '9'
+		return (p.monitors || asks && p.pending.First().kind == monitor) && len(v) > 1 && v[1] >= '0' && v[1] <= '9'
 	}
-	if v[0] == '*' && asks && !p.subscribed && p.pending.first().kind != subscribe {
+	if v[0] == '*' && asks && !p.subscribed && p.pending.First().kind != subscribe {
 		return false
 	}
 	name, _ := first(v)
@@ -254,7 +254,7 @@ func confirms(name []byte) bool {
 
 // confirmedBy says whether an array that begins with that word is a confirmation of the command.
 func (r *request) confirmedBy(p *pending, name []byte) bool {
-	w := newWords(p.bytes(r), r.inline)
+	w := newWords(p.Bytes(r.raw), r.inline)
 	asked, _ := w.next()
 	return bytes.EqualFold(asked, name)
 }
@@ -262,10 +262,10 @@ func (r *request) confirmedBy(p *pending, name []byte) bool {
 // pair gives the first command that waits its reply.
 func (p *parser) pair(a *answer) {
 	p.good = true
-	if p.pending.n() > 1 {
+	if p.pending.Len() > 1 {
 		p.alone = 0
 	}
-	r := p.pending.first()
+	r := p.pending.First()
 	failed := a.top < len(a.raw) && (a.raw[a.top] == '-' || a.raw[a.top] == '!')
 	switch {
 	case r.kind == subscribe && !failed:
@@ -293,8 +293,8 @@ func (p *parser) pair(a *answer) {
 	if !failed && r.kind != exec {
 		a.fail = -1 // an error among the elements is not the command's
 	}
-	p.pending.take()
-	p.tell(r, p.pending.bytes(r), a)
+	p.pending.Take()
+	p.tell(r, p.pending.Bytes(r.raw), a)
 }
 
 // push hands out what was said unasked.

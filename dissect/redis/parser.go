@@ -235,7 +235,7 @@ func (p *parser) Close(at dissect.Stamp) {
 		p.cutShort(flow.Dir(d), &p.half[d], at.Time)
 		p.half[d].state = lost
 	}
-	for p.pending.n() > 0 {
+	for p.pending.Len() > 0 {
 		p.giveUp(false)
 	}
 	p.held = nil

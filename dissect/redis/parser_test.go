@@ -78,12 +78,12 @@ func TestCalls(t *testing.T) {
 	for _, tt := range conversations {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, chunk := range []int{0, 1, 2, 3, 5, 7, 100} {
-				k := &sink{t: t}
+				k := &sink{TB: t}
 				if err := run(k, tt.steps, chunk); err != nil {
 					t.Fatal(err)
 				}
-				if !slices.Equal(k.calls, tt.want) {
-					t.Fatalf("in pieces of %d: got\n%s\nwant\n%s", chunk, strings.Join(k.calls, "\n"), strings.Join(tt.want, "\n"))
+				if !slices.Equal(k.Calls, tt.want) {
+					t.Fatalf("in pieces of %d: got\n%s\nwant\n%s", chunk, strings.Join(k.Calls, "\n"), strings.Join(tt.want, "\n"))
 				}
 			}
 		})
@@ -115,9 +115,9 @@ func TestLoss(t *testing.T) {
 		{"of what is published", []step{s("*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n"), sgap(0), s("llo\r\n*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nho\r\n")}, []string{"<message a hi", "<message a ho"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			k := &sink{t: t}
+			k := &sink{TB: t}
 			steps := tt.steps
-			if steps[0].d == 0 { // by one that asks one thing at a time
+			if steps[0].Dir == 0 { // by one that asks one thing at a time
 				for range patient {
 					steps = append([]step{c(cmd("PING")), s("+PONG\r\n")}, steps...)
 				}
@@ -126,26 +126,26 @@ func TestLoss(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(steps) > len(tt.steps) {
-				k.calls = k.calls[patient:]
+				k.Calls = k.Calls[patient:]
 			}
-			if !slices.Equal(k.calls, tt.want) {
-				t.Errorf("got\n%s\nwant\n%s", strings.Join(k.calls, "\n"), strings.Join(tt.want, "\n"))
+			if !slices.Equal(k.Calls, tt.want) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(k.Calls, "\n"), strings.Join(tt.want, "\n"))
 			}
 		})
 	}
 }
 
 func TestNotMine(t *testing.T) {
-	k := &sink{t: t}
+	k := &sink{TB: t}
 	junk := s("\x00\x01\x02\x03\n")
 	if err := run(k, []step{c("PING\r\n"), junk, c("PING\r\n"), junk, c("\x01\n"), junk, c("PING\r\n"), junk, c("\x01\n"), junk}, 0); !errors.Is(err, dissect.ErrNotMine) {
-		t.Errorf("got %v, %q", err, k.calls)
+		t.Errorf("got %v, %q", err, k.Calls)
 	}
 }
 
 // TestLate: a reply that was read before its command finds it.
 func TestLate(t *testing.T) {
-	k := &sink{t: t}
+	k := &sink{TB: t}
 	p := newParser(k)
 	at := func(ms int64) dissect.Stamp { return dissect.Stamp{Time: ms * 1e6} }
 	p.Data(0, []byte(cmd("PING")), at(1))
@@ -155,14 +155,14 @@ func TestLate(t *testing.T) {
 	p.Data(0, []byte(cmd("GET", "b")), at(5))
 	p.Data(1, []byte("$2\r\nbb\r\n"), at(6))
 	p.Close(at(7))
-	if want := []string{"PING -> PONG", "GET a -> 1 bytes", "GET b -> 2 bytes"}; !slices.Equal(k.calls, want) {
-		t.Errorf("got %q", k.calls)
+	if want := []string{"PING -> PONG", "GET a -> 1 bytes", "GET b -> 2 bytes"}; !slices.Equal(k.Calls, want) {
+		t.Errorf("got %q", k.Calls)
 	}
 }
 
 func TestTimesAndSizes(t *testing.T) {
 	n := 0
-	k := &sink{t: t, each: func(c *dissect.Call) {
+	k := &sink{TB: t, Each: func(c *dissect.Call) {
 		n++
 		if c.Time != 1 || c.RequestEnd != 2 || c.ResponseStart != 3 || c.ResponseEnd != 5 || c.RequestSize != 21 || c.ResponseSize != 8 {
 			t.Errorf("%+v", c)
@@ -188,17 +188,17 @@ func TestLimits(t *testing.T) {
 	for range maxPending + 5 {
 		p.Data(0, one, at)
 	}
-	if len(k.calls) != 5 || k.calls[0] != "~GET k" {
-		t.Errorf("%d calls", len(k.calls))
+	if len(k.Calls) != 5 || k.Calls[0] != "~GET k" {
+		t.Errorf("%d calls", len(k.Calls))
 	}
-	k = &sink{limit: 1 << 20}
+	k = &sink{Limit: 1 << 20}
 	p = newParser(k)
 	big := []byte(cmd("SET", "k", strings.Repeat("x", 1<<20)))
 	for range 8 {
 		p.Data(0, big, at)
 	}
-	if n := p.pending.kept(); n > maxKept || len(k.calls) == 0 {
-		t.Errorf("%d bytes are held, %d calls", n, len(k.calls))
+	if n := p.pending.Kept(); n > maxKept || len(k.Calls) == 0 {
+		t.Errorf("%d bytes are held, %d calls", n, len(k.Calls))
 	}
 	// A line that never ends is not kept.
 	p = newParser(&sink{})
@@ -212,7 +212,7 @@ func TestLimits(t *testing.T) {
 
 func TestBodies(t *testing.T) {
 	var got []string
-	k := &sink{t: t, limit: 2000, each: func(c *dissect.Call) {
+	k := &sink{TB: t, Limit: 2000, Each: func(c *dissect.Call) {
 		for part := range 2 {
 			if b := c.Message.Body(part); b != nil {
 				got = append(got, string(b.Data[:min(len(b.Data), 30)]))

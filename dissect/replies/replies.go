@@ -1,8 +1,9 @@
 // Package replies reads what servers of SMTP (RFC 5321, 4.2) and FTP (RFC 959, 4.2) say: three
 // digits and a text, on one line, or on several of which all but the last have a hyphen behind
-// the digits, or of which those between the first and the last are anything.
+// the digits, or of which those between the first and the last are anything. An Exchange tells
+// a command and its reply, without what the protocol says is secret.
 //
-// A Reader belongs to one direction of a flow and one goroutine.
+// A Reader belongs to one direction of a flow and one goroutine, an Exchange to one flow.
 package replies
 
 import (

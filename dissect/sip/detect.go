@@ -35,8 +35,8 @@ func detect(p *dissect.Probe) dissect.Verdict {
 			}
 		case part:
 			// A cut start line has to do, if it can be of nothing else: the rest may never come.
-			if h.status > 0 {
-				p.Swap = d == 0
+			if h.status > 0 || h.uri.to > 0 {
+				p.Swap = h.request == (d == 1)
 				return dissect.Yes
 			}
 			unsure = p.Transport == flow.TCP && len(b) < dissect.ProbeSize

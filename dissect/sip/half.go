@@ -174,13 +174,14 @@ func (p *parser) Gap(d flow.Dir, n int64, at dissect.Stamp) error {
 	return nil
 }
 
-// cutShort ends a message whose rest is missing: it is told if its start line is there.
+// cutShort ends a message whose rest is missing: it is told if its start line is there, its end
+// or not.
 func (p *parser) cutShort(d flow.Dir, now int64) {
 	h := &p.half[d]
 	switch h.state {
 	case inHead:
 		start, v := parseStart(h.buf)
-		if h.state = between; v != good {
+		if h.state = between; v == bad || v == part && start.uri.to == 0 && start.status == 0 {
 			return
 		}
 		m := &h.m

@@ -49,7 +49,8 @@ const (
 	good
 )
 
-// parseStart reads the start line that b begins with. part: so far it is one.
+// parseStart reads the start line that b begins with. part: so far it is one; with a status or a
+// URI all but its end is there.
 func parseStart(b []byte) (h head, v verdict) {
 	end := bytes.IndexByte(b, '\n')
 	line := b
@@ -92,6 +93,9 @@ func parseStart(b []byte) (h head, v verdict) {
 	if end < 0 {
 		if n := len("sip:"); len(rest) > n && !scheme(rest) {
 			return h, bad
+		}
+		if uri, found := bytes.CutSuffix(rest, []byte(" "+version)); found && scheme(uri) && known(line[:i]) {
+			h.uri = span{int32(i + 1), int32(i + 1 + len(uri))}
 		}
 		return h, part
 	}

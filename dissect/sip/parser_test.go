@@ -53,6 +53,9 @@ var streams = []cuttest.Case{
 	{Name: "a hole in a head", Steps: []cuttest.Step{
 		c("INVITE sip:b@x SIP/2.0\r\nVia: SIP/2.0/U"), cuttest.Missing(0, 0), c("INVITE: no\r\n" + request("OPTIONS", "sip:b@x", "z2", 2, ""))},
 		Want: []string{"~INVITE sip:b@x", "OPTIONS sip:b@x"}},
+	{Name: "start lines cut at their end", Steps: []cuttest.Step{
+		c("INVITE sip:b@x SIP/2.0"), cuttest.Missing(0, 300), s("SIP/2.0 180 Ringing"), cuttest.Missing(1, 200), c("ACK sip:b@x SIP/2.0"), cuttest.Missing(0, 0), c("BYE sip:b@x SIP/2"), cuttest.Missing(0, 90)},
+		Want: []string{"<~ -> 180", "~ACK sip:b@x", "~INVITE sip:b@x"}},
 	{Name: "not SIP", GivenUp: true, NoDamage: true, Steps: []cuttest.Step{c("foo\n"), c("INVITE sip:b@x HTTP/1.1\r\n"), c("bar\n"), c("bar\n")}},
 }
 
@@ -99,13 +102,13 @@ func TestFields(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(&dissect.Flow{Transport: flow.UDP}, k)
 	for i := range 3 * maxPending {
 		p.Data(0, []byte(request("OPTIONS", "sip:b@x", fmt.Sprint("z", i), i, "")), dissect.Stamp{Time: 1})
 	}
-	if n := p.invites.Len() + p.others.Len(); n > maxPending || p.kept > maxKept || k.n+n != 3*maxPending {
-		t.Errorf("%d requests of %d bytes wait, %d calls", n, p.kept, k.n)
+	if n := p.invites.Len() + p.others.Len(); n > maxPending || p.kept > maxKept || k.N+n != 3*maxPending {
+		t.Errorf("%d requests of %d bytes wait, %d calls", n, p.kept, k.N)
 	}
 }
 
@@ -127,6 +130,9 @@ func TestDetect(t *testing.T) {
 		{"own method", strings.Replace(invite, "INVITE", "FROB", 1), "", flow.UDP, false, yes, false},
 		{"half a start line", "INVITE sip:b", "", flow.TCP, false, unsure, false},
 		{"half a start line over UDP", "INVITE sip:b", "", flow.UDP, false, no, false},
+		{"a start line without its end", "INVITE sip:b SIP/2.0", "", flow.TCP, false, yes, false},
+		{"a start line without its end, of the second side", "", "INVITE sip:b SIP/2.0", flow.UDP, false, yes, true},
+		{"a start line without its end, of another method", "DESCRIBE sip:b SIP/2.0", "", flow.UDP, false, no, false},
 		{"half a method", "INV", "", flow.TCP, false, unsure, false},
 		{"half a response", "SIP/2.0 20", "", flow.TCP, false, yes, true},
 		{"the rest of a message first", "a=x\r\n" + invite, "", flow.TCP, true, yes, false},

@@ -1,6 +1,10 @@
 package smtp
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/sshark/sshark/dissect/replies"
+)
 
 // verb is a command.
 type verb uint32
@@ -31,18 +35,9 @@ var verbs = [...]string{helo: "HELO", ehlo: "EHLO", lhlo: "LHLO", mail: "MAIL", 
 // maxVerb is how long a command is at most.
 const maxVerb = 16
 
-// split cuts a line into the command and what stands behind it.
-func split(line []byte) (name, args []byte) {
-	i := bytes.IndexByte(line, ' ')
-	if i < 0 {
-		return line, nil
-	}
-	return line[:i], bytes.TrimLeft(line[i:], " ")
-}
-
 // parse reads a line of a client; ok says that it can be a command.
 func parse(line []byte) (v verb, ok bool) {
-	name, _ := split(line)
+	name, _ := replies.Split(line)
 	if len(name) < 3 || len(name) > maxVerb {
 		return other, false
 	}
@@ -66,7 +61,7 @@ func parse(line []byte) (v verb, ok bool) {
 
 // chunk is how many bytes follow BDAT, negative: it does not say.
 func chunk(line []byte) int64 {
-	_, args := split(line)
+	_, args := replies.Split(line)
 	args, _, _ = bytes.Cut(args, []byte{' '})
 	if len(args) == 0 || len(args) > 10 {
 		return -1

@@ -69,7 +69,7 @@ func look(b []byte) guess {
 	case !ok:
 		return foreign
 	}
-	_, args := split(line)
+	_, args := replies.Split(line)
 	switch v {
 	case helo, ehlo, lhlo:
 		if len(args) > 0 {
@@ -97,7 +97,7 @@ func prefixed(b []byte, word string) bool {
 
 // lookPart looks at a line that has no end yet.
 func lookPart(b []byte) guess {
-	name, _ := split(bytes.TrimSuffix(b, []byte{'\r'}))
+	name, _ := replies.Split(bytes.TrimSuffix(b, []byte{'\r'}))
 	for _, v := range verbs {
 		if len(name) <= len(v) && len(v) > 0 && bytes.EqualFold([]byte(v[:len(name)]), name) && len(b) < maxLine {
 			return begun

@@ -8,49 +8,29 @@ import (
 // fields are in JSON order.
 var fields = []dissect.Field{
 	{Name: "smtp_command", Kind: dissect.String, Help: "command, in upper case", Example: `"RCPT"`,
-		Get: dissect.Of(func(e *exchange) any {
-			switch {
-			case !e.asked:
-				return nil
-			case e.verb != other:
-				return boxed[e.verb]
-			}
-			return string(e.command())
-		})},
+		Get: replies.GetCommand[*exchange]},
 	{Name: "smtp_argument", Kind: dissect.String, Help: "what stands behind the command; of AUTH the mechanism", Example: `"TO:<me@example.com>"`,
-		Get: dissect.Of(func(e *exchange) any {
-			if args, _ := e.argument(); len(args) > 0 {
-				return string(args)
-			}
-			return nil
-		})},
+		Get: replies.GetArgument[*exchange]},
 	{Name: "smtp_size", Kind: dissect.Int, Help: "bytes of the mail (DATA), or of the chunk (BDAT)", Example: "4096",
 		Get: dissect.Of(func(e *exchange) any {
-			if !e.mailed() {
+			if !e.mailed {
 				return nil
 			}
 			return e.size
 		})},
 	{Name: "smtp_code", Kind: dissect.Int, Help: "code of the reply", Example: "550",
-		Get: dissect.Of(func(e *exchange) any {
-			if e.resp == nil {
-				return nil
-			}
-			return int64(replies.Code(e.resp))
-		})},
+		Get: replies.GetCode[*exchange]},
 	{Name: "smtp_reply", Kind: dissect.String, Help: "last line of the reply, without the code", Example: `"mailbox unavailable"`,
-		Get: dissect.Of(func(e *exchange) any {
-			if e.resp == nil {
-				return nil
-			}
-			return string(e.text())
-		})},
+		Get: replies.GetReply[*exchange]},
 }
 
-// boxed are the names of the commands: filters ask for them at every call.
+// boxed are the names of the commands, nil: one that is not known. Filters ask for them at
+// every call.
 var boxed = func() (list [len(verbs)]any) {
 	for i, name := range verbs {
-		list[i] = name
+		if verb(i) != other {
+			list[i] = name
+		}
 	}
 	return list
 }()

@@ -9,130 +9,52 @@ import (
 	"github.com/sshark/sshark/dissect/turns"
 )
 
-const (
-	maxSummary = 200 // bytes, then it is cut
-	maxText    = 512 // bytes of a reply that are told
-	redacted   = "(redacted)"
-)
-
 // exchange is a command and its reply, or a reply alone: the message of a call. It is the
 // parser's, and used again for the next call.
 type exchange struct {
-	verb  verb
-	asked bool   // there is a command
-	line  []byte // of the command
-	mail  []byte // as far as it is kept
-	size  int64  // of the mail, or the chunk
-	resp  []byte // the reply, nil: there is none
-	limit int    // of bodies, 0: they are not wanted
-	name  [maxVerb]byte
-	call  dissect.Call
-	body  dissect.Body
+	replies.Exchange
+	mail   []byte // as far as it is kept
+	size   int64  // of the mail, or the chunk
+	mailed bool   // there is a mail, or a part of one
+	limit  int    // of bodies, 0: they are not wanted
+	body   dissect.Body
 }
 
 // tell hands a call out.
 func (e *exchange) tell(sink dissect.Sink, req, resp *turns.Message) {
 	*e = exchange{}
+	e.Begin(e, req, resp)
 	e.limit, _ = sink.Bodies()
-	c := &e.call
-	*c = dissect.Call{Message: e}
 	if req != nil {
-		n := min(req.Line, len(req.Data))
-		e.asked, e.verb, e.line, e.mail = true, verb(req.Note), lines.Trim(req.Data[:n]), req.Data[n:]
-		e.size = int64(req.Size) - int64(req.Line)
-		c.Time, c.RequestEnd, c.RequestSize, c.Incomplete = req.First, req.Last, req.Size, req.Cut
+		e.read(req)
 	}
-	if resp != nil {
-		e.resp = resp.Data
-		c.ResponseStart, c.ResponseEnd, c.ResponseSize = resp.First, resp.Last, resp.Size
-		c.Incomplete = c.Incomplete || resp.Cut
-		c.Error = replies.Code(resp.Data) >= 400
-	}
-	if req == nil {
-		c.Reverse, c.Time = true, resp.First
-	}
-	sink.Call(c)
+	sink.Call(&e.Call)
 }
 
-// command is the name of the command, in upper case.
-func (e *exchange) command() []byte {
-	name, _ := split(e.line)
-	name = name[:min(len(name), maxVerb)]
-	for i, c := range name {
-		if c >= 'a' && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		e.name[i] = c
+// read reads a command; of what AUTH says only the mechanism may be told.
+func (e *exchange) read(req *turns.Message) {
+	v, n := verb(req.Note), min(req.Line, len(req.Data))
+	e.Known = boxed[v]
+	if e.Name, e.Args = replies.Split(lines.Trim(req.Data[:n])); v == auth {
+		mechanism, secret := replies.Split(e.Args)
+		e.Args, e.Hidden = mechanism, len(secret) > 0
 	}
-	return e.name[:len(name)]
-}
-
-// argument is what stands behind the command; of AUTH only the mechanism.
-func (e *exchange) argument() (args []byte, hidden bool) {
-	_, args = split(e.line)
-	if e.verb == auth {
-		mechanism, secret := split(args)
-		return mechanism, len(secret) > 0
-	}
-	return args, false
-}
-
-// AppendSummary implements dissect.Message: the line of the command, or of the reply where that
-// is all there is.
-func (e *exchange) AppendSummary(dst []byte) []byte {
-	start := len(dst)
-	if !e.asked {
-		return lines.Shorten(append(dst, replies.Text(e.resp)...), start, maxSummary)
-	}
-	dst = append(dst, e.command()...)
-	args, hidden := e.argument()
-	if len(args) > 0 {
-		dst = append(append(dst, ' '), args...)
-	}
-	if hidden {
-		dst = append(append(dst, ' '), redacted...)
-	}
-	return lines.Shorten(dst, start, maxSummary)
-}
-
-// AppendStatus implements dissect.Message: the code.
-func (e *exchange) AppendStatus(dst []byte) []byte {
-	if e.resp == nil {
-		return dst
-	}
-	return strconv.AppendInt(dst, int64(replies.Code(e.resp)), 10)
-}
-
-// text is what the reply says.
-func (e *exchange) text() []byte {
-	t := replies.Text(e.resp)
-	return t[:min(len(t), maxText)]
+	e.mail, e.size = req.Data[n:], int64(req.Size)-int64(req.Line)
+	e.mailed = (v == data || v == bdat) && e.size > 0
 }
 
 // AppendFields implements dissect.Message.
 func (e *exchange) AppendFields(dst []byte) []byte {
-	if e.asked {
-		dst = dissect.AppendBytes(dissect.AppendKey(dst, "smtp_command"), e.command())
-		if args, _ := e.argument(); len(args) > 0 {
-			dst = dissect.AppendBytes(dissect.AppendKey(dst, "smtp_argument"), args)
-		}
-		if e.mailed() {
-			dst = strconv.AppendInt(dissect.AppendKey(dst, "smtp_size"), e.size, 10)
-		}
+	dst = e.AppendCommand(dst, "smtp_command", "smtp_argument")
+	if e.mailed {
+		dst = strconv.AppendInt(dissect.AppendKey(dst, "smtp_size"), e.size, 10)
 	}
-	if e.resp != nil {
-		dst = strconv.AppendInt(dissect.AppendKey(dst, "smtp_code"), int64(replies.Code(e.resp)), 10)
-		dst = dissect.AppendBytes(dissect.AppendKey(dst, "smtp_reply"), e.text())
-	}
-	return dst
+	return e.AppendReply(dst, "smtp_code", "smtp_reply")
 }
-
-// mailed says that there is a mail, or a part of one.
-func (e *exchange) mailed() bool { return (e.verb == data || e.verb == bdat) && e.size > 0 }
 
 // Body implements dissect.Message: the mail, or the chunk.
 func (e *exchange) Body(part int) *dissect.Body {
-	if e.limit == 0 || part != 0 || !e.mailed() {
+	if e.limit == 0 || part != 0 || !e.mailed {
 		return nil
 	}
 	e.body = dissect.Body{Type: "message/rfc822", Data: e.mail[:min(len(e.mail), e.limit)], Size: e.size, Truncated: len(e.mail) >= e.limit && e.size > int64(len(e.mail))}

@@ -111,7 +111,7 @@ func (p *parser) fromClient(b []byte, now int64) {
 
 // introduces says whether b begins with the command that a client begins with.
 func introduces(b []byte) bool {
-	name, _ := split(b[:min(len(b), maxVerb)])
+	name, _ := replies.Split(b[:min(len(b), maxVerb)])
 	for _, v := range [3]verb{helo, ehlo, lhlo} {
 		if n := min(len(name), len(verbs[v])); bytes.EqualFold(name[:n], []byte(verbs[v][:n])) {
 			return true

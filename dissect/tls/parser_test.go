@@ -99,7 +99,7 @@ func TestNotMine(t *testing.T) {
 // TestBounded: what is not needed of large messages is not held, and nothing at all once the
 // handshake is over.
 func TestBounded(t *testing.T) {
-	k := &counter{}
+	k := &cuttest.Counter{}
 	p := newParser(k)
 	feed := func(d flow.Dir, s string) {
 		if err := p.Data(d, []byte(s), dissect.Stamp{Time: 1}); err != nil {
@@ -120,8 +120,8 @@ func TestBounded(t *testing.T) {
 	feed(1, rec(22, done12))
 	feed(0, rec(22, exchange)+change+finished)
 	feed(1, change+finished)
-	if k.n != 1 || p.hs != nil || p.half[0].msg != nil || p.half[1].msg != nil {
-		t.Errorf("%d calls, %+v", k.n, p)
+	if k.N != 1 || p.hs != nil || p.half[0].msg != nil || p.half[1].msg != nil {
+		t.Errorf("%d calls, %+v", k.N, p)
 	}
 	for range 100 {
 		feed(0, data)
@@ -178,7 +178,7 @@ func FuzzParser(f *testing.F) { cuttest.Fuzz(f, "testdata/*.pcap", Protocol()) }
 
 func BenchmarkHandshake(b *testing.B) {
 	ask, reply, last := []byte(rec(22, hello("a.example"))), []byte(rec(22, answer13)+data), []byte(change+data)
-	k := &counter{}
+	k := &cuttest.Counter{}
 	b.ReportAllocs()
 	for b.Loop() {
 		p := newParser(k)
@@ -187,11 +187,11 @@ func BenchmarkHandshake(b *testing.B) {
 		p.Data(0, last, dissect.Stamp{Time: 3})
 		p.Close(dissect.Stamp{Time: 4})
 	}
-	b.ReportMetric(float64(k.n)/b.Elapsed().Seconds(), "calls/s")
+	b.ReportMetric(float64(k.N)/b.Elapsed().Seconds(), "calls/s")
 }
 
 func BenchmarkEncrypted(b *testing.B) {
-	p := newParser(&counter{})
+	p := newParser(&cuttest.Counter{})
 	p.Data(0, []byte(data), dissect.Stamp{Time: 1})
 	p.Data(1, []byte(data), dissect.Stamp{Time: 1})
 	segment := []byte(strings.Repeat(data, 13))
@@ -212,9 +212,3 @@ func BenchmarkFields(b *testing.B) {
 		dst = hs.AppendFields(dst[:0])
 	}
 }
-
-type counter struct{ n int }
-
-func (c *counter) Call(*dissect.Call)    { c.n++ }
-func (c *counter) Bodies() (int, bool)   { return 0, false }
-func (c *counter) Switch(string, []byte) {}

@@ -7,8 +7,11 @@
 // read before its request waits for it a while, since packets of the two sides may have been
 // captured the other way round.
 //
-// A Queue belongs to one flow and one goroutine. It holds at most 10,000 requests of 4 MiB in
-// all, and allocates nothing once it has seen as much.
+// A protocol whose replies come in parts, or tell more than whose they are, pairs them itself,
+// and keeps its requests in a Line. Requests whose replies name them are package frames'.
+//
+// A Queue, as a Line, belongs to one flow and one goroutine. It holds at most 10,000 requests of
+// 4 MiB in all, and allocates nothing once it has seen as much.
 package turns
 
 // Message is a request or a reply.
@@ -22,7 +25,7 @@ type Message struct {
 	Note  uint32 // the protocol's own
 	Line  int    // how much of Data is its first line
 
-	at, n int // of a request that waits: where it is kept
+	kept Span // of a request that waits
 }
 
 // Teller is what a Queue must know of a protocol.
@@ -36,7 +39,6 @@ type Teller interface {
 const (
 	maxPending = 10_000
 	maxKept    = 4 << 20 // bytes of requests that wait; the newest may go beyond
-	maxIdle    = 1 << 20 // bytes of memory that are kept for use again
 	maxHeld    = 16      // replies that wait for a request
 	maxSkipped = 256     // requests that are looked at for one that a reply fits
 	holdTime   = 1e9     // ns that they wait
@@ -52,9 +54,7 @@ type Queue struct {
 	Lone   bool // replies without a request are handed out too
 	Middle bool // replies may have come before the first one that is seen
 
-	list []Message
-	head int
-	mem  []byte
+	line Line[Message]
 	held []Message
 	gone int64 // when the last of those began that were given up
 
@@ -66,24 +66,17 @@ type Queue struct {
 }
 
 // Len is how many wait.
-func (q *Queue) Len() int { return len(q.list) - q.head }
+func (q *Queue) Len() int { return q.line.Len() }
 
 // At is the ith that waits, the oldest being 0. It is valid until the queue is used again.
 func (q *Queue) At(i int) *Message {
-	m := &q.list[q.head+i]
-	m.Data = q.mem[m.at : m.at+m.n]
+	m := q.line.At(i)
+	m.Data = q.line.Bytes(m.kept)
 	return m
 }
 
 // Adrift says that requests are not kept, since no reply can be told to be theirs.
 func (q *Queue) Adrift() bool { return q.adrift }
-
-func (q *Queue) kept() int {
-	if q.Len() == 0 {
-		return 0
-	}
-	return len(q.mem) - q.list[q.head].at
-}
 
 // Ask takes a request that will be answered. missed: others may have been lost before it.
 func (q *Queue) Ask(t Teller, m *Message, missed bool) {
@@ -124,43 +117,23 @@ func (q *Queue) Ask(t Teller, m *Message, missed bool) {
 // Name takes a request that its reply will name, so that Pair can be told which one it is, or
 // that goes unharmed by a loss for another reason.
 func (q *Queue) Name(t Teller, m *Message) {
-	q.add(m)
-	for n := q.Len(); n > 1 && (n > maxPending || q.kept() > maxKept); n = q.Len() {
+	own := *m
+	own.Data = nil
+	q.line.Add(own).kept = q.line.Extend(m.Data)
+	for n := q.Len(); n > 1 && (n > maxPending || q.line.Kept() > maxKept); n = q.Len() {
 		q.giveUp(t, 1, true)
 		q.adrift = true
 	}
 	q.meet(t, m.First)
 }
 
-func (q *Queue) add(m *Message) {
-	if q.Len() == 0 {
-		q.list, q.head, q.mem = q.list[:0], 0, q.mem[:0]
-		if cap(q.mem) > maxIdle {
-			q.mem = nil
-		}
-	} else if q.head > 32 && q.head*2 > len(q.list) {
-		from := q.list[q.head].at
-		q.mem = q.mem[:copy(q.mem, q.mem[from:])]
-		q.list = q.list[:copy(q.list, q.list[q.head:])]
-		q.head = 0
-		for i := range q.list {
-			q.list[i].at -= from
-		}
-	}
-	own := *m
-	own.Data, own.at, own.n = nil, len(q.mem), len(m.Data)
-	q.mem = append(q.mem, m.Data...)
-	q.list = append(q.list, own)
-}
-
 // Extend adds bytes to the newest request: size is how many it has more on the wire, b those
 // that are kept.
 func (q *Queue) Extend(b []byte, size int, now int64) {
-	m := &q.list[len(q.list)-1]
+	m := q.line.Newest()
 	m.Size += uint64(size)
 	m.Last = now
-	q.mem = append(q.mem, b...)
-	m.n += len(b)
+	m.kept = q.line.Extend(b)
 }
 
 // Newest is the last request, nil: none waits.
@@ -216,7 +189,7 @@ func (q *Queue) Answer(t Teller, m *Message, missed bool) {
 	}
 	switch {
 	case q.adrift:
-	case q.Len() > 0 && q.list[q.head].First <= m.First:
+	case q.Len() > 0 && q.line.First().First <= m.First:
 		if i := q.fit(t, m); i >= 0 {
 			if m.First >= q.since {
 				q.answered--
@@ -255,7 +228,7 @@ func (q *Queue) catchUp(t Teller, m *Message) {
 		q.adrift = true
 		return
 	}
-	for q.Len() > 1 && q.list[q.head+1].First <= m.First {
+	for q.Len() > 1 && q.line.At(1).First <= m.First {
 		q.giveUp(t, 1, true)
 	}
 }
@@ -284,7 +257,7 @@ func (q *Queue) giveUp(t Teller, n int, lost bool) {
 // take removes the first request. What it points to is valid until the next one is added.
 func (q *Queue) take() *Message {
 	m := q.At(0)
-	q.head++
+	q.line.Take()
 	return m
 }
 

@@ -92,8 +92,8 @@ func TestLimits(t *testing.T) {
 	for range 20 {
 		q.Ask(n, &Message{Data: make([]byte, 1<<20)}, false)
 	}
-	if q.kept() > maxKept {
-		t.Errorf("%d bytes are kept", q.kept())
+	if q.line.Kept() > maxKept {
+		t.Errorf("%d bytes are kept", q.line.Kept())
 	}
 }
 
@@ -106,5 +106,44 @@ func TestMiddle(t *testing.T) {
 	q.Answer(n, &Message{Data: []byte("B"), First: 3}, false)
 	if !slices.Equal(n.told, []string{"~a", "~b"}) {
 		t.Errorf("%q", n.told)
+	}
+}
+
+// word waits in a Line.
+type word struct {
+	text Span
+	n    int
+}
+
+// TestLine: what waits keeps its bytes however many came and went before it.
+func TestLine(t *testing.T) {
+	l := &Line[word]{}
+	text := func(n int) string { return strings.Repeat(string(rune('a'+n%26)), n%7) }
+	next := 0
+	for n := range 1000 {
+		w := l.Add(word{n: n})
+		l.ExtendString(text(n)[:n%7/2])
+		w.text = l.Extend([]byte(text(n)[n%7/2:]))
+		for l.Len() > 20+n%50 || n == 500 && l.Len() > 0 {
+			w := l.Take()
+			if w.n != next || string(l.Bytes(w.text)) != text(next) {
+				t.Fatalf("took %d with %q, want %d with %q", w.n, l.Bytes(w.text), next, text(next))
+			}
+			next++
+		}
+	}
+	kept := 0
+	for i := range l.Len() {
+		w := l.At(i)
+		if kept += len(l.Bytes(w.text)); w.n != next+i || string(l.Bytes(w.text)) != text(w.n) {
+			t.Fatalf("%d waits as %d with %q", w.n, i, l.Bytes(w.text))
+		}
+	}
+	if l.Kept() != kept || l.Newest().n != 999 || len(l.list) > 3*l.Len()+32 {
+		t.Errorf("%d bytes are kept, want %d; memory for %d, of which %d wait", l.Kept(), kept, len(l.list), l.Len())
+	}
+	l.Drop()
+	if l.Newest().n != 998 || l.Kept() != kept-len(text(999)) {
+		t.Errorf("%d is the newest, %d bytes are kept", l.Newest().n, l.Kept())
 	}
 }

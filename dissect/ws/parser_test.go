@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/binary"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -15,30 +13,12 @@ import (
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/dissect/cuttest"
 	"github.com/sshark/sshark/pcap/flow"
-	"github.com/sshark/sshark/pcap/memtest"
 )
 
-// sink notes what a parser hands out.
-type sink struct {
-	t      testing.TB
-	limit  int
-	calls  []string
-	each   func(c *dissect.Call)
-	memory *memtest.Gauge // of a fuzzer, nil: nothing is watched
-}
-
-func (s *sink) Call(c *dissect.Call) {
-	b := []byte{}
-	if c.Reverse {
-		b = append(b, '<')
-	}
-	if c.Incomplete {
-		b = append(b, '~')
-	}
-	if c.Error {
-		b = append(b, '!')
-	}
-	b = c.Message.AppendSummary(b)
+// tell is one call in short: what was said, the beginning of it, and marks: "<" it is the
+// server's, "~" it is incomplete, "!" it is an error, "+" there is more.
+func tell(c *dissect.Call) string {
+	b := []byte(cuttest.Short(c))
 	if body := c.Message.Body(0); body != nil {
 		b = fmt.Appendf(b, " %.20q", body.Data)
 		if body.Truncated {
@@ -48,28 +28,16 @@ func (s *sink) Call(c *dissect.Call) {
 			b = append(b, " error"...)
 		}
 	}
-	s.calls = append(s.calls, string(b))
-	line := "{" + strings.TrimPrefix(string(c.Message.AppendFields(nil)), ",") + "}"
-	if s.t != nil && !json.Valid([]byte(line)) {
-		s.t.Errorf("no JSON: %s", line)
-	}
-	if s.each != nil {
-		s.each(c)
-	}
+	return string(b)
 }
 
-func (s *sink) Bodies() (int, bool)   { return s.limit, s.limit > 0 }
-func (s *sink) Switch(string, []byte) {}
+type (
+	sink = cuttest.Script
+	step = cuttest.Step
+)
 
-// step is a thing that happens to a flow.
-type step struct {
-	d    flow.Dir
-	data string
-	gap  int64 // -1: data
-}
-
-func c(frames ...string) step { return step{0, strings.Join(frames, ""), -1} }
-func s(frames ...string) step { return step{1, strings.Join(frames, ""), -1} }
+func c(frames ...string) step { return cuttest.Client(strings.Join(frames, "")) }
+func s(frames ...string) step { return cuttest.Server(strings.Join(frames, "")) }
 
 // Flags of frame.
 const (
@@ -115,39 +83,8 @@ func (p *pack) message(text string) string {
 	return strings.TrimSuffix(p.b.String(), "\x00\x00\xff\xff")
 }
 
-// run plays steps; each takes 1 ms. Pieces of data are at most chunk bytes long, 0: whole.
-func run(k *sink, steps []step, chunk int) error {
-	p := newParser(k)
-	now := int64(1_000_000_000)
-	for _, st := range steps {
-		now += 1e6
-		at := dissect.Stamp{Time: now}
-		if st.gap >= 0 {
-			if err := p.Gap(st.d, st.gap, at); err != nil {
-				return err
-			}
-			continue
-		}
-		for b := []byte(st.data); len(b) > 0; {
-			n := len(b)
-			if chunk > 0 {
-				n = min(n, chunk)
-			}
-			piece := append([]byte(nil), b[:n]...)
-			if err := p.Data(st.d, piece, at); err != nil {
-				return err
-			}
-			clear(piece) // it was borrowed
-			if k.memory != nil {
-				k.memory.Check(k.t)
-				k.calls = nil
-			}
-			b = b[n:]
-		}
-	}
-	p.Close(dissect.Stamp{Time: now + 1e6})
-	return nil
-}
+// run plays steps; see cuttest.Script.
+func run(k *sink, steps []step, chunk int) error { return k.Play(newParser(k), steps, chunk) }
 
 func rep(n int) string { return strings.Repeat("x", n) }
 
@@ -195,12 +132,12 @@ func TestConversations(t *testing.T) {
 				if name == "a bomb" && chunk > 0 {
 					continue // once is slow enough
 				}
-				k := &sink{t: t, limit: 1 << 16}
+				k := &sink{TB: t, Tell: tell, Limit: 1 << 16}
 				if err := run(k, tt.steps, chunk); err != nil {
 					t.Fatal(err)
 				}
-				if !slices.Equal(k.calls, tt.want) {
-					t.Errorf("pieces of %d:\ngot  %q\nwant %q", chunk, k.calls, tt.want)
+				if !slices.Equal(k.Calls, tt.want) {
+					t.Errorf("pieces of %d:\ngot  %q\nwant %q", chunk, k.Calls, tt.want)
 				}
 			}
 		})
@@ -209,7 +146,7 @@ func TestConversations(t *testing.T) {
 
 func TestCall(t *testing.T) {
 	frame := raw(opText, fin|masked, "hello")
-	k := &sink{t: t, limit: 3, each: func(c *dissect.Call) {
+	k := &sink{TB: t, Tell: tell, Limit: 3, Each: func(c *dissect.Call) {
 		if c.Time != 1_001_000_000 || c.RequestEnd != 1_002_000_000 || c.ResponseStart != 0 || c.RequestSize != uint64(len(frame)) {
 			t.Errorf("%+v", c)
 		}
@@ -226,16 +163,16 @@ func TestCall(t *testing.T) {
 			}
 		}
 	}}
-	if err := run(k, []step{c(frame[:7]), c(frame[7:])}, 0); err != nil || len(k.calls) != 1 {
-		t.Fatal(err, k.calls)
+	if err := run(k, []step{c(frame[:7]), c(frame[7:])}, 0); err != nil || len(k.Calls) != 1 {
+		t.Fatal(err, k.Calls)
 	}
-	k = &sink{each: func(c *dissect.Call) {
+	k = &sink{Each: func(c *dissect.Call) {
 		if c.Message.Body(0) != nil {
 			t.Error("a body that nobody asked for")
 		}
 	}}
-	if err := run(k, []step{c(frame)}, 0); err != nil || len(k.calls) != 1 {
-		t.Fatal(err, k.calls)
+	if err := run(k, []step{c(frame)}, 0); err != nil || len(k.Calls) != 1 {
+		t.Fatal(err, k.Calls)
 	}
 }
 
@@ -249,24 +186,24 @@ func TestGaps(t *testing.T) {
 		steps []step
 		want  []string
 	}{
-		{"in a payload", []step{c(long[:20]), {0, "", int64(len(long) - 23)}, c(long[len(long)-3:]), c(raw(opText, fin|masked, "next"))},
+		{"in a payload", []step{c(long[:20]), cuttest.Missing(0, int64(len(long)-23)), c(long[len(long)-3:]), c(raw(opText, fin|masked, "next"))},
 			[]string{`~text 53 B "xxxxxxxxxxxxxx"+`, `text 4 B "next"`}},
-		{"between frames", []step{s(raw(opText, fin, "a")), {1, "", 10}, s(many), s(raw(opText, fin, "four"))},
+		{"between frames", []step{s(raw(opText, fin, "a")), cuttest.Missing(1, 10), s(many), s(raw(opText, fin, "four"))},
 			[]string{`<text 1 B "a"`, `<text 3 B "one"`, `<text 3 B "two"`, `<text 5 B "three"`, `<text 4 B "four"`}},
-		{"of unknown length, found in the next segment", []step{c(long[:20]), {0, "", 0}, c("rest of something"), c(raw(opText, fin|masked, "1"), raw(opText, fin|masked, "2")), c(raw(opText, fin|masked, "3"))},
+		{"of unknown length, found in the next segment", []step{c(long[:20]), cuttest.Missing(0, 0), c("rest of something"), c(raw(opText, fin|masked, "1"), raw(opText, fin|masked, "2")), c(raw(opText, fin|masked, "3"))},
 			[]string{`text 1 B "1"`, `text 1 B "2"`, `text 1 B "3"`}},
-		{"too little to believe", []step{s(raw(opText, fin, "a")), {1, "", 10}, s(raw(opText, fin, "two"))}, []string{`<text 1 B "a"`}},
-		{"what was compressed refers to what is missing", []step{s(raw(opText, fin|packed, first)), {1, "", 10}, s(raw(opText, fin, "1"), raw(opText, fin, "2"), raw(opText, fin|packed, second))},
+		{"too little to believe", []step{s(raw(opText, fin, "a")), cuttest.Missing(1, 10), s(raw(opText, fin, "two"))}, []string{`<text 1 B "a"`}},
+		{"what was compressed refers to what is missing", []step{s(raw(opText, fin|packed, first)), cuttest.Missing(1, 10), s(raw(opText, fin, "1"), raw(opText, fin, "2"), raw(opText, fin|packed, second))},
 			[]string{`<text 22 B "all work and no play"`, `<text 1 B "1"`, `<text 1 B "2"`, fmt.Sprintf(`<text %d B %.20q error`, len(second), second)}},
-		{"the beginning of fragments", []step{s(raw(opText, 0, "a")), {1, "", 10}, s(raw(opContinuation, 0, "b"), raw(opContinuation, fin, "c"), raw(opText, fin, "d"))}, []string{`<text 1 B "d"`}},
+		{"the beginning of fragments", []step{s(raw(opText, 0, "a")), cuttest.Missing(1, 10), s(raw(opContinuation, 0, "b"), raw(opContinuation, fin, "c"), raw(opText, fin, "d"))}, []string{`<text 1 B "d"`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			k := &sink{t: t, limit: 1 << 16}
+			k := &sink{TB: t, Tell: tell, Limit: 1 << 16}
 			if err := run(k, tt.steps, 0); err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(k.calls, tt.want) {
-				t.Errorf("got  %q\nwant %q", k.calls, tt.want)
+			if !slices.Equal(k.Calls, tt.want) {
+				t.Errorf("got  %q\nwant %q", k.Calls, tt.want)
 			}
 		})
 	}
@@ -286,22 +223,22 @@ func TestLossInventsNothing(t *testing.T) {
 			}
 			text := fmt.Sprintf("message %d %d ", d, i) + strings.Repeat("lorem ipsum ", r.IntN(30))
 			f := raw(opText, flags, text)
-			if n := len(steps); n > 0 && steps[n-1].d == d && r.IntN(2) == 0 {
-				steps[n-1].data += f
+			if n := len(steps); n > 0 && steps[n-1].Dir == d && r.IntN(2) == 0 {
+				steps[n-1].Data = append(steps[n-1].Data, f...)
 			} else {
-				steps = append(steps, step{d, f, -1})
+				steps = append(steps, step{Dir: d, Data: []byte(f)})
 			}
 		}
 		i := r.IntN(len(steps))
-		from := r.IntN(len(steps[i].data))
-		n := 1 + r.IntN(len(steps[i].data)-from)
+		from := r.IntN(len(steps[i].Data))
+		n := 1 + r.IntN(len(steps[i].Data)-from)
 		gap := int64(n)
 		if r.IntN(2) == 0 {
 			gap = 0
 		}
-		d, data := steps[i].d, steps[i].data
-		steps = slices.Replace(steps, i, i+1, step{d, data[:from], -1}, step{d, "", gap}, step{d, data[from+n:], -1})
-		k := &sink{t: t, limit: 1000, each: func(c *dissect.Call) {
+		d, data := steps[i].Dir, steps[i].Data
+		steps = slices.Replace(steps, i, i+1, step{Dir: d, Data: data[:from:from]}, cuttest.Missing(d, gap), step{Dir: d, Data: data[from+n:]})
+		k := &sink{TB: t, Tell: tell, Limit: 1000, Each: func(c *dissect.Call) {
 			left++
 			body := c.Message.Body(0)
 			if body == nil {
@@ -322,67 +259,27 @@ func TestLossInventsNothing(t *testing.T) {
 	}
 }
 
-// FuzzParser plays bytes: each command byte says what happens with the bytes behind it.
 func FuzzParser(f *testing.F) {
+	var seeds [][]step
 	for _, tt := range conversations() {
-		var b []byte
-		for _, st := range tt.steps {
-			if len(st.data) < 1<<10 {
-				b = append(b, byte(st.d), byte(len(st.data)), byte(len(st.data)>>8))
-				b = append(b, st.data...)
-			}
-		}
-		f.Add(b, uint8(0))
+		seeds = append(seeds, tt.steps)
 	}
 	for _, steps := range cuttest.Streams(f, "testdata/coder.pcap") {
-		var b []byte
 		var upgraded [2]bool
-		for _, st := range steps {
-			data := st.Data
+		for i := range steps {
+			st := &steps[i]
 			if !upgraded[st.Dir] { // the beginning is HTTP
-				_, data, upgraded[st.Dir] = bytes.Cut(data, []byte("\r\n\r\n"))
-			}
-			if len(data) > 0 && len(data) < 1<<16 {
-				b = append(append(b, byte(st.Dir), byte(len(data)), byte(len(data)>>8)), data...)
+				_, st.Data, upgraded[st.Dir] = bytes.Cut(st.Data, []byte("\r\n\r\n"))
 			}
 		}
-		f.Add(b, uint8(0))
+		seeds = append(seeds, slices.DeleteFunc(steps, func(st step) bool { return len(st.Data) == 0 }))
 	}
-	memory := memtest.New(cuttest.Memory)
-	f.Fuzz(func(t *testing.T, b []byte, chunk uint8) {
-		memory.Input()
-		var steps []step
-		for len(b) >= 3 {
-			d, gap, n := flow.Dir(b[0]&1), b[0]&2 != 0, int(b[1])|int(b[2])<<8
-			b = b[3:]
-			if gap {
-				steps = append(steps, step{d, "", int64(n)})
-				continue
-			}
-			n = min(n, len(b))
-			steps = append(steps, step{d, string(b[:n]), -1})
-			b = b[n:]
-		}
-		k := &sink{t: t, memory: memory, limit: 1000, each: func(c *dissect.Call) {
-			if body := c.Message.Body(0); body != nil && len(body.Data) > 1000 {
-				t.Errorf("body of %d bytes", len(body.Data))
-			}
-			for _, f := range fields {
-				f.Get(c)
-			}
-			if c.Time == 0 || c.RequestEnd < c.Time {
-				t.Errorf("times: %+v", c)
-			}
-		}}
-		if err := run(k, steps, int(chunk)); err != nil && !errors.Is(err, dissect.ErrNotMine) {
-			t.Error(err)
-		}
-	})
+	cuttest.FuzzScripts(f, Protocol(), nil, seeds...)
 }
 
 func BenchmarkMessages(b *testing.B) {
 	p := newParser(&sink{})
-	p.sink = counter{}
+	p.sink = &cuttest.Counter{}
 	request, response := []byte(raw(opText, fin|masked, rep(100))), []byte(raw(opText, fin, rep(100)))
 	b.SetBytes(int64(len(request) + len(response)))
 	b.ReportAllocs()
@@ -391,9 +288,3 @@ func BenchmarkMessages(b *testing.B) {
 		p.Data(1, response, dissect.Stamp{Time: i})
 	}
 }
-
-type counter struct{}
-
-func (counter) Call(*dissect.Call)    {}
-func (counter) Bodies() (int, bool)   { return 0, false }
-func (counter) Switch(string, []byte) {}

@@ -2,45 +2,16 @@
 # record.sh: records the captures of this folder anew, between network namespaces. Needs root,
 # tcpdump, ip, dhcpd (isc-dhcp-server), udhcpc and dhclient (isc-dhcp-client). Then: go test
 # . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 client=dhcp-c$$ server=dhcp-s$$
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	for n in $client $server; do ip netns del "$n" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
-
-capture() { # capture NAME [tcpdump option...]
-	local name=$1
-	shift
-	rm -f "$work/tcpdump"
-	ip netns exec $client tcpdump -Z root -i c0 -w "$name.pcap" --immediate-mode -s 0 "$@" 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
+inside=(ip netns exec $client)
+interface=c0
 
 lease() { # lease [option...]: once, with the address released in the end
 	timeout 6 ip netns exec $client udhcpc -i c0 -f -n -t 2 -T 1 -s "$work/script" "$@" >/dev/null 2>&1 || true
 }
 
-for n in $client $server; do
-	ip netns add "$n"
-	ip -n "$n" link set lo up
-done
+for n in $client $server; do space "$n"; done
 ip link add c0 netns $client address 02:42:0a:08:01:05 type veth peer name s0 address 02:42:0a:08:01:01 netns $server
 ip -n $server address add 10.8.1.1/24 dev s0
 ip -n $server link set s0 up

@@ -2,15 +2,7 @@
 # record.sh: records freediameter.pcap anew, on loopback: two peers that meet, watch each other
 # and part. Needs root, tcpdump, openssl, freeDiameterd and freediameter-extensions. Then:
 # go test . -update, and read what changed. The other captures were made otherwise: see README.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 
 openssl dhparam -out "$work/dh.pem" 1024 2>/dev/null
 peer() { # peer NAME PORT [ConnectPeer line]
@@ -37,14 +29,7 @@ peer() { # peer NAME PORT [ConnectPeer line]
 }
 echo 'ALLOW_IPSEC *.shop.example' >"$work/acl"
 
-rm -f "$work/tcpdump"
-tcpdump -Z root -i lo -w freediameter.pcap --immediate-mode -s 0 tcp port 13878 2>"$work/tcpdump" &
-dump=$!
-pids+=("$dump")
-until grep -qs "listening on" "$work/tcpdump"; do
-	kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-	sleep 0.02
-done
+capture freediameter tcp port 13878
 peer a 13878
 for i in $(seq 100); do
 	grep -q ":$(printf %04X 13878) .* 0A " /proc/net/tcp && break
@@ -55,5 +40,4 @@ peer b 13888 'ConnectPeer = "a.shop.example" { No_TLS; No_SCTP; ConnectTo = "127
 sleep 20 # two rounds of the watchdog
 kill "${pids[2]}" || { cat "$work/b.log" >&2; exit 1; }
 sleep 3
-kill -INT "$dump" 2>/dev/null || true
-wait "$dump" || true
+finish

@@ -2,35 +2,11 @@
 # record-multicast.sh: records mdns.pcap and llmnr.pcap of this folder anew, between two network
 # namespaces. Needs root, tcpdump, ip, avahi-daemon, llmnrd with llmnr-query, and dig. Then:
 # go test . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 chmod 755 "$work"
 a=mdns-a$$ b=mdns-b$$
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	for n in $a $b; do ip netns del "$n" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
-
-capture() { # capture NAME FILTER
-	rm -f "$work/tcpdump"
-	ip netns exec $a tcpdump -Z root -i v0 -w "$1.pcap" --immediate-mode -s 0 "$2" 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
+inside=(ip netns exec $a)
+interface=v0
 
 responder() { # responder NAMESPACE NAME: each in its own view of the file system
 	cat >"$work/$2.conf" <<-END
@@ -50,10 +26,7 @@ responder() { # responder NAMESPACE NAME: each in its own view of the file syste
 	pids+=($!)
 }
 
-for n in $a $b; do
-	ip netns add "$n"
-	ip -n "$n" link set lo up
-done
+for n in $a $b; do space "$n"; done
 ip link add v0 netns $a type veth peer name v1 netns $b
 ip -n $a address add 10.8.4.1/24 dev v0
 ip -n $b address add 10.8.4.2/24 dev v1

@@ -1,46 +1,9 @@
 #!/bin/bash
 # record.sh: records the captures of this folder anew, on loopback. Needs root, tcpdump,
 # openssl, vsftpd, lftp and python3. Then: go test . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 port=20021
-
-capture() { # capture NAME [tcpdump option...]
-	local name=$1
-	shift
-	rm -f "$work/tcpdump"
-	tcpdump -Z root -i lo -w "$name.pcap" --immediate-mode -B 16384 -s 0 "$@" tcp port "$port" 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
-
-# talk: sends each line of the input, with its escapes, and waits a moment for the answer.
-talk() {
-	exec 3<>"/dev/tcp/127.0.0.1/$port"
-	timeout 0.2 cat <&3 >/dev/null || true
-	while read -r line; do
-		printf "$line\r\n" >&3
-		timeout 0.1 cat <&3 >/dev/null || true
-	done
-	exec 3>&-
-}
+filter="tcp port $port"
 
 openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout "$work/key" -out "$work/crt" 2>/dev/null
 chmod 755 "$work"
@@ -72,7 +35,7 @@ rsa_private_key_file=$work/key
 CONF
 vsftpd "$work/conf" &
 pids+=($!)
-until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.05; done
+until_ready "$port"
 sleep 0.3
 
 files() { # files PASSIVE(True/False)

@@ -1,44 +1,8 @@
 #!/bin/bash
 # record.sh: records the captures of this folder anew, on loopback. Needs root, tcpdump, nginx,
 # python3, curl, wrk and go. Then: go test . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 export no_proxy='*' NO_PROXY='*'
-
-until_ready() { # until_ready PORT
-	for _ in $(seq 100); do
-		(: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
-		sleep 0.05
-	done
-	echo "nothing listens on port $1" >&2
-	exit 1
-}
-
-capture() { # capture NAME PORT [tcpdump option...]
-	local name=$1 port=$2
-	shift 2
-	rm -f "$work/tcpdump"
-	tcpdump -Z root -i lo -w "$name.pcap" --immediate-mode -B 16384 -s 0 "$@" tcp port "$port" 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
 
 quiet() { "$@" >/dev/null; }
 
@@ -71,55 +35,46 @@ pids+=($!)
 pids+=($!)
 for port in 18080 18081 18082; do until_ready "$port"; done
 base=http://127.0.0.1
-
-capture nginx-curl 18080
+filter="tcp port 18080" capture nginx-curl
 quiet curl -s --compressed "$base:18080/numbers.txt" "$base:18080/missing?x=1&y=%20" "$base:18080/teapot"
 quiet curl -s -I "$base:18080/numbers.txt"
 quiet curl -s -r 10-19 "$base:18080/numbers.txt"
 quiet curl -s -X DELETE "$base:18080/numbers.txt"
 quiet curl -s -z "2037-01-01" "$base:18080/numbers.txt"
 finish
-
-capture codings 18081
+filter="tcp port 18081" capture codings
 quiet curl -s "$base:18081/"{plain,chunked,gzip,deflate,br,zstd,empty,cookies,hints}
 quiet curl -s --cookie 'a=1; b=2' "$base:18081/cookies"
 finish
-
-capture uploads 18081
+filter="tcp port 18081" capture uploads
 quiet curl -s -d 'name=Jack&work=all' "$base:18081/echo"
 head -c 3000 /dev/zero | tr '\0' x | quiet curl -s -H 'Expect: 100-continue' --data-binary @- "$base:18081/echo"
 head -c 3000 /dev/zero | tr '\0' y | quiet curl -s -H 'Transfer-Encoding: chunked' -H 'Expect:' --data-binary @- "$base:18081/echo"
 head -c 3000 /dev/zero | tr '\0' z | quiet curl -s -H 'Expect: 100-continue' --data-binary @- "$base:18081/refuse"
 finish
-
-capture python-1.0 18082
+filter="tcp port 18082" capture python-1.0
 quiet curl -s "$base:18082/numbers.txt" "$base:18082/missing"
 quiet curl -s -0 "$base:18082/"
 finish
-
-capture until-close-bare-lf 18081
+filter="tcp port 18081" capture until-close-bare-lf
 say 18081 'GET /until-close HTTP/1.0\n\n'
 finish
-
-capture pipelining 18080
+filter="tcp port 18080" capture pipelining
 say 18080 'GET /numbers.txt HTTP/1.1\r\nHost: a\r\n\r\nHEAD /numbers.txt HTTP/1.1\r\nHost: b\r\n\r\nGET /missing HTTP/1.1\r\nHost: c\r\n\r\nGET /teapot HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n'
 finish
-
-capture upgrade 18081
+filter="tcp port 18081" capture upgrade
 say 18081 'GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\nhello'
 finish
-
-capture cruft 18080
+filter="tcp port 18080" capture cruft
 say 18080 'GET /teapot HTTP/1.1\r\nHost: a\r\n\r\nthis is no request\r\n\r\n'
 finish
-
-capture snaplen-cut 18081 -s 128
+filter="tcp port 18081" capture snaplen-cut -s 128
 quiet curl -s "$base:18081/plain" "$base:18081/chunked" "$base:18081/empty" "$base:18081/cookies"
 finish
 
 # The capture begins and ends while connections are in use.
 wrk -t 1 -c 3 -d 1s "$base:18081/plain" >/dev/null &
 load=$!
-capture middle 18081 -c 60
+filter="tcp port 18081" capture middle -c 60
 wait "$dump" || true
 wait "$load"

@@ -2,44 +2,8 @@
 # record.sh: records the captures of this folder anew, on loopback. Needs root, tcpdump and
 # Debian's nginx, curl, nghttp2-client and nghttp2-server. Then: go test . -update, and read
 # what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 export no_proxy='*' NO_PROXY='*'
-
-until_ready() { # until_ready PORT
-	for _ in $(seq 100); do
-		(: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
-		sleep 0.05
-	done
-	echo "nothing listens on port $1" >&2
-	exit 1
-}
-
-capture() { # capture NAME PORT [tcpdump option...]
-	local name=$1 port=$2
-	shift 2
-	rm -f "$work/tcpdump"
-	tcpdump -Z root -i lo -w "$name.pcap" --immediate-mode -B 16384 -s 0 "$@" tcp port "$port" 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
 
 quiet() { timeout 20 "$@" >/dev/null 2>&1 || true; }
 
@@ -67,8 +31,7 @@ nghttpd --no-tls -a 127.0.0.1 -d "$work/www" --max-concurrent-streams=3 18182 &
 pids+=($!)
 for port in 18180 18181 18182; do until_ready "$port"; done
 base=http://127.0.0.1
-
-capture nginx-curl 18180
+filter="tcp port 18180" capture nginx-curl
 for path in numbers.txt 'missing?x=1&y=%20' teapot; do
 	quiet curl -s --http2-prior-knowledge --compressed "$base:18180/$path"
 done
@@ -77,26 +40,21 @@ quiet curl -s --http2-prior-knowledge -r 10-19 --cookie 'a=1; b=2' "$base:18180/
 quiet curl -s --http2-prior-knowledge -X DELETE "$base:18180/numbers.txt"
 head -c 3000 /dev/zero | tr '\0' z | quiet curl -s --http2-prior-knowledge --data-binary @- "$base:18180/refuse"
 finish
-
-capture nghttp-push-padding 18181
+filter="tcp port 18181" capture nghttp-push-padding
 quiet nghttp -a -b 20 "$base:18181/index.html"
 quiet nghttp -b 7 -H 'x-a: 1' --trailer 'x-end: here' -d "$work/www/numbers.txt" "$base:18181/upload" 
 quiet nghttp --no-dep -p 3 -w 10 "$base:18181/many.txt"
 finish
-
-capture continuation 18181
+filter="tcp port 18181" capture continuation
 quiet nghttp --continuation -H "x-large: $(head -c 3000 /dev/zero | tr '\0' '*')" -H "x-other: $(head -c 30000 /dev/zero | tr '\0' 'e')" "$base:18181/style.css"
 finish
-
-capture multiplexed 18181
+filter="tcp port 18181" capture multiplexed
 quiet h2load -n 60 -c 2 -m 10 --no-tls-proto=h2c "$base:18181/numbers.txt" "$base:18181/missing" "$base:18181/style.css"
 finish
-
-capture small-table 18181
+filter="tcp port 18181" capture small-table
 quiet h2load -n 12 -c 1 -m 3 --header-table-size=0 --encoder-header-table-size=128 -H 'x-one: 1' "$base:18181/style.css"
 finish
-
-capture refused 18182
+filter="tcp port 18182" capture refused
 quiet h2load -n 12 -c 1 -m 12 "$base:18182/style.css"
 finish
 
@@ -104,6 +62,6 @@ finish
 h2load -D 2 -c 2 -m 2 "$base:18181/style.css" >/dev/null 2>&1 &
 load=$!
 sleep 0.3
-capture middle 18181 -c 100
+filter="tcp port 18181" capture middle -c 100
 wait "$dump" || true
 wait "$load"

@@ -2,17 +2,10 @@
 # record.sh: records the captures of this folder anew, between network namespaces: a client, a
 # router and a server. Needs root, tcpdump, ip, ping, traceroute and rdisc6 (ndisc6). Then:
 # go test . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 client=icmp-c$$ router=icmp-r$$ server=icmp-s$$
-dump=
-cleanup() {
-	if [ -n "$dump" ]; then kill "$dump" 2>/dev/null || true; fi
-	for n in $client $router $server; do ip netns del "$n" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
+inside=(ip netns exec $client)
+interface=c0
 
 on() { # on NAMESPACE COMMAND...: whose failure is what is recorded
 	local n=$1
@@ -20,29 +13,7 @@ on() { # on NAMESPACE COMMAND...: whose failure is what is recorded
 	timeout 10 ip netns exec "$n" "$@" >/dev/null 2>&1 || true
 }
 
-capture() { # capture NAME [tcpdump option...]
-	local name=$1
-	shift
-	rm -f "$work/tcpdump"
-	ip netns exec $client tcpdump -Z root -i c0 -w "$name.pcap" --immediate-mode -s 0 "$@" 2>"$work/tcpdump" &
-	dump=$!
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-	dump=
-}
-
-for n in $client $router $server; do
-	ip netns add "$n"
-	ip -n "$n" link set lo up
-done
+for n in $client $router $server; do space "$n"; done
 ip link add c0 netns $client type veth peer name r0 netns $router
 ip link add s0 netns $server type veth peer name r1 netns $router
 add() { # add NAMESPACE DEVICE ADDRESS...

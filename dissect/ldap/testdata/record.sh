@@ -1,37 +1,11 @@
 #!/bin/bash
 # record.sh: records the captures of this folder anew, on loopback. Needs root, tcpdump, openssl,
 # slapd and ldap-utils. Then: go test . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 port=13890
 url=ldap://127.0.0.1:$port
 admin=(-x -D cn=admin,dc=shop,dc=example -w secret)
-
-capture() { # capture NAME [tcpdump option...]
-	local name=$1
-	shift
-	rm -f "$work/tcpdump"
-	tcpdump -Z root -i lo -w "$name.pcap" --immediate-mode -B 16384 -s 0 "$@" tcp port "$port" 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
+filter="tcp port $port"
 
 run() { timeout 5 "$@" >/dev/null 2>&1 || true; }
 
@@ -56,7 +30,7 @@ cat >"$work/conf" <<-END
 END
 slapd -d 0 -f "$work/conf" -h "$url/" >"$work/log" 2>&1 &
 pids+=($!)
-until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.05; done
+until_ready "$port"
 {
 	printf 'dn: dc=shop,dc=example\nobjectClass: dcObject\nobjectClass: organization\ndc: shop\no: Shop\n\n'
 	printf 'dn: ou=people,dc=shop,dc=example\nobjectClass: organizationalUnit\nou: people\n\n'

@@ -2,36 +2,10 @@
 # record.sh: records the captures of this folder anew, on loopback. Needs root, tcpdump,
 # mosquitto with its clients, and python3-paho-mqtt. Then: go test . -update, and read what
 # changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 port=21883
 closed=21884
-
-capture() { # capture NAME [tcpdump option...]
-	local name=$1
-	shift
-	rm -f "$work/tcpdump"
-	tcpdump -Z root -i lo -w "$name.pcap" --immediate-mode -B 16384 -s 0 "$@" tcp port "$port" or tcp port "$closed" 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
+filter="tcp port $port or tcp port $closed"
 
 pub() { timeout 5 mosquitto_pub -h 127.0.0.1 -p "$port" "$@" || true; }
 sub() { # sub OPTION...: runs for two seconds
@@ -55,7 +29,7 @@ password_file $work/passwords
 CONF
 mosquitto -c "$work/conf" >"$work/log" 2>&1 &
 pids+=($!)
-until (exec 3<>"/dev/tcp/127.0.0.1/$closed") 2>/dev/null; do sleep 0.05; done
+until_ready "$closed"
 
 capture v311
 sub -V 311 -i sub1 -t 'shop/#' -t 'other/+' -q 2

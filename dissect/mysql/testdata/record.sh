@@ -2,37 +2,9 @@
 # record.sh: records the captures of this folder anew, on loopback. Needs root, tcpdump, openssl,
 # MariaDB and a driver that prepares at the server (Debian: mariadb-server, mariadb-client,
 # libdbd-mariadb-perl). Then: go test . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-here=$PWD
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	wait 2>/dev/null || true
-	rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 port=13306
-
-capture() { # capture NAME [tcpdump option...]
-	local name=$1
-	shift
-	rm -f "$work/tcpdump"
-	tcpdump -Z root -i lo -w "$here/$name.pcap" --immediate-mode -B 16384 -s 0 "$@" tcp port "$port" 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
+filter="tcp port $port"
 
 ask() { timeout 10 mariadb --no-defaults -h 127.0.0.1 -P "$port" -u shop -psecret --skip-ssl --force shop "$@" >/dev/null 2>&1 || true; }
 

@@ -1,57 +1,21 @@
 #!/bin/bash
 # record.sh: records the captures of this folder anew, on loopback. Needs root, tcpdump,
 # nats-server, openssl and python3. Then: go test . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 port=24222
 tls=24223
 route=26222
-
-capture() { # capture NAME PORT
-	rm -f "$work/tcpdump"
-	tcpdump -Z root -i lo -w "$1.pcap" --immediate-mode -B 16384 -s "${3:-0}" tcp port "$2" 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
-
-# talk: sends each line of the input, with its escapes, and waits a moment for the answer.
-talk() {
-	exec 3<>"/dev/tcp/127.0.0.1/$port"
-	while read -r line; do
-		printf "$line\r\n" >&3
-		timeout 0.1 cat <&3 >/dev/null || true
-	done
-	exec 3>&-
-}
 
 serve() { # serve NAME PORT [option...]
 	local name=$1 port=$2
 	shift 2
 	nats-server -a 127.0.0.1 -p "$port" -n "$name" "$@" >"$work/$name.log" 2>&1 &
 	pids+=($!)
-	until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.05; done
+	until_ready "$port"
 }
 
 serve one "$port" -js -sd "$work/js"
-
-capture client "$port"
+filter="tcp port $port" capture client
 talk <<'CMD'
 CONNECT {"verbose":true,"pedantic":true,"name":"cart","lang":"bash","version":"1","headers":true,"no_responders":true}
 PING
@@ -67,8 +31,7 @@ PUB nobody.there _INBOX.9 2\r\nhi
 PONG
 CMD
 finish
-
-capture errors "$port"
+filter="tcp port $port" capture errors
 talk <<'CMD'
 CONNECT {"verbose":false,"pedantic":true,"name":"bad","pass":"secret"}
 PUB wild.* 1\r\nx
@@ -76,8 +39,7 @@ SUB .bad 1
 NOSUCH
 CMD
 finish
-
-capture jetstream "$port"
+filter="tcp port $port" capture jetstream
 talk <<'CMD'
 CONNECT {"verbose":false,"name":"stream","headers":true,"no_responders":true}
 SUB _INBOX.1.* 1
@@ -97,16 +59,14 @@ PUB $JS.API.STREAM.INFO.ORDERS _INBOX.1.4 0\r\n
 PUB $JS.API.STREAM.MSG.GET.ORDERS _INBOX.1.5 9\r\n{"seq":1}
 CMD
 finish
-
-capture pipeline "$port"
+filter="tcp port $port" capture pipeline
 {
 	printf 'CONNECT {"verbose":false,"name":"many"}\\r\\nSUB a 1\\r\\n'
 	for i in {1..40}; do printf 'PUB a 3\\r\\n%03d\\r\\n' "$i"; done
 	printf 'PUB a 20000\\r\\n%020000d\\r\\nPING\n' 7
 } | talk
 finish
-
-capture snaplen-cut "$port" 200
+filter="tcp port $port" capture snaplen-cut -s 200
 {
 	printf 'CONNECT {"verbose":false,"name":"many"}\nSUB a 1\n'
 	printf 'PUB a 20000\\r\\n%020000d\n' 7
@@ -116,7 +76,7 @@ finish
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost -keyout "$work/key" -out "$work/crt" 2>/dev/null
 serve secure "$tls" --tls --tlscert "$work/crt" --tlskey "$work/key"
-capture tls "$tls"
+filter="tcp port $tls" capture tls
 /usr/bin/python3 - "$tls" <<'PY'
 import socket, ssl, sys
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
@@ -133,7 +93,7 @@ finish
 
 port=24225
 serve three "$port" --cluster "nats://127.0.0.1:$route" --cluster_name c
-capture route "$route"
+filter="tcp port $route" capture route
 serve two 24224 --cluster nats://127.0.0.1:26223 --cluster_name c --routes "nats://127.0.0.1:$route"
 until grep -q "Route connection created" "$work/two.log"; do sleep 0.05; done
 exec 4<>/dev/tcp/127.0.0.1/24224

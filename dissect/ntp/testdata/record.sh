@@ -2,38 +2,11 @@
 # record.sh: records the captures of this folder anew, in a network namespace. Needs root,
 # tcpdump, ip, chronyd, ntpdig (ntpsec-ntpdig) and ntpdate (ntpsec-ntpdate). Then:
 # go test . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 chmod 755 "$work"
 ns=ntp-$$
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	ip netns del $ns 2>/dev/null || true
-	rm -rf "$work"
-}
-trap cleanup EXIT
 on() { ip netns exec $ns "$@"; }
-
-capture() { # capture NAME [tcpdump option...]
-	local name=$1
-	shift
-	rm -f "$work/tcpdump"
-	ip netns exec $ns tcpdump -Z root -i lo -w "$name.pcap" --immediate-mode -s 0 "$@" 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
+inside=(ip netns exec $ns)
 
 serve() { # serve NAME DIRECTIVE...: -x leaves the clock alone
 	local name=$1
@@ -44,8 +17,7 @@ serve() { # serve NAME DIRECTIVE...: -x leaves the clock alone
 	pids+=($!)
 }
 
-ip netns add $ns
-ip -n $ns link set lo up
+space "$ns"
 serve one "bindaddress 127.0.0.1" "local stratum 5" allow
 serve two "bindaddress 127.0.0.2" "port 11123" "local stratum 9" allow
 sleep 1

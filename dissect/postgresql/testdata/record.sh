@@ -2,39 +2,12 @@
 # record.sh: records the captures of this folder anew, on loopback. Needs root, tcpdump, openssl,
 # and PostgreSQL with its contrib modules (Debian: postgresql). Then: go test . -update, and
 # read what changed.
-set -eu
-cd "$(dirname "$0")"
-here=$PWD
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill -INT "$p" 2>/dev/null || true; done
-	wait 2>/dev/null || true
-	rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1)
 export PATH=$bin:$PATH PGHOST=127.0.0.1 PGPORT=15432 PGUSER=shop PGDATABASE=shop PGPASSWORD=secret PGSSLMODE=disable PGGSSENCMODE=disable PGCONNECT_TIMEOUT=5
 port=$PGPORT
-
-capture() { # capture NAME [tcpdump option...]
-	local name=$1
-	shift
-	rm -f "$work/tcpdump"
-	tcpdump -Z root -i lo -w "$here/$name.pcap" --immediate-mode -B 16384 -s 0 "$@" tcp port "$port" 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
+filter="tcp port $port"
+signal=INT # ends PostgreSQL without waiting for its clients
 
 ask() { timeout 10 psql -X -q "$@" >/dev/null 2>&1 || true; }
 bench() { timeout 10 pgbench -n "$@" >/dev/null 2>&1 || true; }

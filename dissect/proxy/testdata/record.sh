@@ -1,16 +1,9 @@
 #!/bin/bash
 # record.sh: records the captures of this folder anew, on loopback. Needs root, tcpdump, openssl,
 # nginx and curl. Then: go test . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 export no_proxy='*' NO_PROXY='*'
+filter="tcp portrange 18480-18481"
 
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=shop.example" \
 	-keyout "$work/key.pem" -out "$work/cert.pem" 2>/dev/null
@@ -27,24 +20,7 @@ CONF
 chmod -R a+rX "$work"
 nginx -p "$work" -c "$work/nginx.conf" -e "$work/error.log" &
 pids+=($!)
-for _ in $(seq 100); do
-	(: <"/dev/tcp/127.0.0.1/18481") 2>/dev/null && break
-	sleep 0.05
-done
-
-capture() { # capture NAME
-	rm -f "$work/tcpdump"
-	tcpdump -Z root -i lo -w "$1.pcap" --immediate-mode -s 0 tcp portrange 18480-18481 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do sleep 0.02; done
-}
-
-finish() {
-	sleep 0.5
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
+until_ready 18481
 
 say() { # say TEXT...: each in a segment of its own
 	exec 3<>/dev/tcp/127.0.0.1/18480

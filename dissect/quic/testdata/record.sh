@@ -2,34 +2,8 @@
 # record.sh: records the captures of this folder anew, on loopback. Needs root, tcpdump, openssl,
 # ngtcp2-client and ngtcp2-server. Then: go test . -update, and read what changed. Those named
 # quic-go-… were made otherwise: see README.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
-
-capture() { # capture NAME [tcpdump option...]
-	local name=$1
-	shift
-	rm -f "$work/tcpdump"
-	tcpdump -Z root -i lo -w "$name.pcap" --immediate-mode -B 16384 -s 0 "$@" udp portrange 18460-18469 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
+. "$(dirname "$0")/../../dissecttest/recording.sh"
+filter="udp portrange 18460-18469"
 
 server() { # server PORT [option...]
 	local port=$1

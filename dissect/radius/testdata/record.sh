@@ -1,34 +1,8 @@
 #!/bin/bash
 # record.sh: records the captures of this folder anew, on loopback. Needs root, tcpdump,
 # freeradius and radclient (freeradius-utils). Then: go test . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
-
-capture() { # capture NAME [tcpdump option...]
-	local name=$1
-	shift
-	rm -f "$work/tcpdump"
-	tcpdump -Z root -i lo -w "$name.pcap" --immediate-mode -s 0 "$@" udp portrange 18120-18129 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
+. "$(dirname "$0")/../../dissecttest/recording.sh"
+filter="udp portrange 18120-18129"
 
 ask() { # ask PORT COMMAND ATTRIBUTES
 	printf '%s\n' "$3" | timeout 5 radclient -r 1 -t 1 "127.0.0.1:$1" "$2" secret >/dev/null 2>&1 || true

@@ -1,46 +1,12 @@
 #!/bin/bash
 # record.sh: records the captures of this folder anew, on loopback. Needs root, tcpdump, and
 # redis-server with its tools. Then: go test . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 port=16379
 replica=16380
-
-capture() { # capture NAME [tcpdump option...]
-	local name=$1
-	shift
-	rm -f "$work/tcpdump"
-	tcpdump -Z root -i lo -w "$name.pcap" --immediate-mode -B 16384 -s 0 "$@" tcp port "$port" 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
+filter="tcp port $port"
 
 cli() { timeout 5 redis-cli -p "$port" "$@" >/dev/null; }
-
-# say TEXT: sends bytes as they are, and waits until the server says no more.
-say() {
-	exec 3<>"/dev/tcp/127.0.0.1/$port"
-	printf "$1" >&3
-	timeout 0.5 cat <&3 >/dev/null || true
-	exec 3>&-
-}
 
 # talk: sends each line of the input as a command, and waits a moment for its answer.
 talk() {
@@ -53,6 +19,14 @@ talk() {
 		cat "$work/command" >&3
 		timeout 0.1 cat <&3 >/dev/null || true
 	done
+	exec 3>&-
+}
+
+# say TEXT: sends bytes as they are, and waits until the server says no more.
+say() {
+	exec 3<>"/dev/tcp/127.0.0.1/$port"
+	printf "$1" >&3
+	timeout 0.5 cat <&3 >/dev/null || true
 	exec 3>&-
 }
 

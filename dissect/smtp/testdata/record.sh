@@ -1,47 +1,10 @@
 #!/bin/bash
 # record.sh: records the captures of this folder anew, on loopback. Needs root, tcpdump,
 # openssl, swaks and python3-aiosmtpd. Then: go test . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 port=20025
 lmtp=20024
-
-capture() { # capture NAME [tcpdump option...]
-	local name=$1
-	shift
-	rm -f "$work/tcpdump"
-	tcpdump -Z root -i lo -w "$name.pcap" --immediate-mode -B 16384 -s 0 "$@" tcp port "$port" or tcp port "$lmtp" 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
-
-# talk: sends each line of the input, with its escapes, and waits a moment for the answer.
-talk() {
-	exec 3<>"/dev/tcp/127.0.0.1/$port"
-	timeout 0.2 cat <&3 >/dev/null || true
-	while read -r line; do
-		printf "$line\r\n" >&3
-		timeout 0.1 cat <&3 >/dev/null || true
-	done
-	exec 3>&-
-}
+filter="tcp port $port or tcp port $lmtp"
 
 send() { timeout 10 swaks --silent 3 --server 127.0.0.1 --port "$port" --from a@example.com --to b@example.com "$@" >/dev/null || true; }
 

@@ -1,30 +1,15 @@
 #!/bin/bash
 # record.sh: records the captures of this folder anew, on loopback. Needs root, tcpdump and
 # openssh-server. Then: go test . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 
 ssh-keygen -q -t ed25519 -N '' -f "$work/host"
 mkdir -p /run/sshd
 /usr/sbin/sshd -D -e -f /dev/null -p 18422 -o ListenAddress=127.0.0.1 -o PidFile=none -h "$work/host" 2>/dev/null &
 pids+=($!)
-for _ in $(seq 100); do
-	(: <"/dev/tcp/127.0.0.1/18422") 2>/dev/null && break
-	sleep 0.05
-done
+until_ready 18422
 
-tcpdump -Z root -i lo -w sshd.pcap --immediate-mode -s 0 tcp port 18422 2>"$work/tcpdump" &
-dump=$!
-pids+=("$dump")
-until grep -qs "listening on" "$work/tcpdump"; do sleep 0.02; done
-
+capture sshd tcp port 18422
 options=(-p 18422 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes -o ConnectTimeout=3)
 ssh -F /dev/null "${options[@]}" nobody@127.0.0.1 true 2>/dev/null || true
 ssh-keyscan -p 18422 -T 2 -t ed25519 127.0.0.1 >/dev/null 2>&1
@@ -36,6 +21,4 @@ exec 3<>/dev/tcp/127.0.0.1/18422
 printf 'hello\r\n' >&3
 timeout 0.5 cat <&3 >/dev/null || true
 exec 3>&-
-sleep 0.5
-kill -INT "$dump"
-wait "$dump" || true
+finish

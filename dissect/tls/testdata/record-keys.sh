@@ -2,43 +2,15 @@
 # record-keys.sh: records the captures of this folder that bring their secrets along (*.pcapng) anew,
 # on loopback. Needs root, tcpdump, openssl, nginx, curl, and editcap (Debian: wireshark-common).
 # Then: go test . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 export no_proxy='*' NO_PROXY='*'
+filter="tcp port 18450"
+into=$work
 
-until_ready() { # until_ready PORT
-	for _ in $(seq 100); do
-		(: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
-		sleep 0.05
-	done
-	echo "nothing listens on port $1" >&2
-	exit 1
-}
-
-capture() { # capture NAME
-	name=$1
-	rm -f "$work/tcpdump" "$work/keys"
-	tcpdump -Z root -i lo -w "$work/$name.pcap" --immediate-mode -B 16384 -s 0 tcp port 18450 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
+keep() { # keep: ends the capture, and puts its secrets into it
+	finish
 	editcap --inject-secrets "tls,$work/keys" -F pcapng "$work/$name.pcap" "$name.pcapng"
+	rm "$work/keys"
 }
 
 get() { # get [curl option...]
@@ -91,7 +63,7 @@ ask resumed -tls1_3 -sess_in "$work/s13"
 printf 'GET /early HTTP/1.1\r\nHost: shop.example\r\n\r\n' >"$work/early"
 ask behind-early -tls1_3 -sess_in "$work/s13" -early_data "$work/early"
 ask retry -tls1_3 -groups P-521:X25519
-finish
+keep
 
 capture keys12
 for c in ECDHE-RSA-AES128-GCM-SHA256 ECDHE-RSA-AES256-GCM-SHA384 ECDHE-RSA-CHACHA20-POLY1305 AES128-SHA AES256-SHA256 ECDHE-RSA-AES256-SHA384; do
@@ -101,10 +73,10 @@ get --http2 --tls-max 1.2 "$base/three" "$base/large"
 ask ticket -tls1_2 -sess_out "$work/s12"
 ask resumed -tls1_2 -sess_in "$work/s12"
 ask mac-then-encrypt -tls1_2 -cipher AES128-SHA -no_etm
-finish
+keep
 
 capture keys-old
 ask tls11 -tls1_1 -cipher AES128-SHA:@SECLEVEL=0
 ask tls10 -tls1 -cipher AES256-SHA:@SECLEVEL=0 -no_etm
 ask tls10-then-mac -tls1 -cipher AES256-SHA:@SECLEVEL=0
-finish
+keep

@@ -1,44 +1,9 @@
 #!/bin/bash
 # record.sh: records the captures of this folder anew, on loopback. Needs root, tcpdump, openssl,
 # nginx, curl and go. Then: go test . -update, and read what changed.
-set -eu
-cd "$(dirname "$0")"
-work=$(mktemp -d)
-pids=()
-cleanup() {
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null || true; done
-	rm -rf "$work"
-}
-trap cleanup EXIT
+. "$(dirname "$0")/../../dissecttest/recording.sh"
 export no_proxy='*' NO_PROXY='*'
-
-until_ready() { # until_ready PORT
-	for _ in $(seq 100); do
-		(: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
-		sleep 0.05
-	done
-	echo "nothing listens on port $1" >&2
-	exit 1
-}
-
-capture() { # capture NAME [tcpdump option...]
-	local name=$1
-	shift
-	rm -f "$work/tcpdump"
-	tcpdump -Z root -i lo -w "$name.pcap" --immediate-mode -B 16384 -s 0 "$@" tcp portrange 18440-18449 2>"$work/tcpdump" &
-	dump=$!
-	pids+=("$dump")
-	until grep -qs "listening on" "$work/tcpdump"; do
-		kill -0 "$dump" 2>/dev/null || { cat "$work/tcpdump" >&2; exit 1; }
-		sleep 0.02
-	done
-}
-
-finish() {
-	sleep 0.5 # the last packets
-	kill -INT "$dump" 2>/dev/null || true
-	wait "$dump" || true
-}
+filter="tcp portrange 18440-18449"
 
 server() { # server PORT [s_server option...]
 	local port=$1
