@@ -35,16 +35,11 @@ func (s *Server) commands(next ssh.Handler) ssh.Handler {
 		defer unblock(ctx, is)()
 		env := s.env(is)
 		env.Raw = raw
-		if env.Terminal {
-			if len(words) > 0 && words[0] != "tui" {
-				go interrupts(is, cancel)
-			}
-			env.TUI = func(ctx context.Context, o command.Screen) error { return s.runScreen(ctx, is, o) }
-		} else {
-			env.TUI = func(context.Context, command.Screen) error { return fmt.Errorf("the screen needs a terminal: ssh -t") }
+		if env.Terminal && len(words) > 0 && words[0] != "tui" {
+			go interrupts(is, cancel)
 		}
-		if s.o.TUI == nil {
-			env.TUI = nil
+		if s.o.TUI != nil {
+			env.TUI = func(ctx context.Context, o command.Screen) error { return s.runScreen(ctx, is, o) }
 		}
 		env.Refused, env.Told = is.note, func(rows int) { is.told.Add(uint64(rows)) }
 		status := command.Run(ctx, env, words)

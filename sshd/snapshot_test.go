@@ -326,6 +326,8 @@ func TestSnapshotPartial(t *testing.T) {
 		{"snapshot show part", 0, []string{"node-b", "connection refused"}, nil},
 		{"snapshot show part -o json", 0, []string{`"missing":"connection refused"`}, nil},
 		{"calls --snapshot part -o json", command.ExitPartial, []string{"/own/0"}, []string{"node-b"}},
+		{"calls --snapshot part --since 2000-01-01", command.ExitPartial, []string{"/own/0"}, []string{"of the window that was asked for, the snapshot has packets only from "}},
+		{"calls --snapshot part --until 2000-01-01", command.ExitPartial, nil, []string{"no calls: the window ends at 2000-01-01T00:00:00Z, and the snapshot has packets only from "}},
 		{"nodes --snapshot part", command.ExitPartial, []string{"node-a"}, []string{"node-b: connection refused"}},
 		{"calls --snapshot part -f", command.ExitUsage, nil, []string{"--follow"}},
 		{"calls --snapshot nothing", command.ExitFailed, nil, []string{"there is no such snapshot"}},

@@ -91,7 +91,7 @@ func (m *Model) scoped() view.Scoped {
 }
 
 func (m *Model) lookAt(arg string) tea.Cmd {
-	w, err := view.ParseWindow(arg, m.o.Now(), m.host.Clock.Location)
+	w, err := m.host.ParseWindow(arg)
 	if err != nil {
 		return m.say(view.FlashMsg{Text: err.Error(), Bad: true})
 	}

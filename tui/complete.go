@@ -83,7 +83,7 @@ func completeSnapshots(m *Model) []component.Item {
 	return all
 }
 
-func completeWindow(*Model) []component.Item { return view.Windows() }
+func completeWindow(m *Model) []component.Item { return m.host.Windows() }
 
 func completeTime(m *Model) []component.Item {
 	var all []component.Item

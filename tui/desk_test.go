@@ -66,7 +66,7 @@ func TestWindowByMouse(t *testing.T) {
 		op.seeNot("live")
 		wheel(60, tea.MouseWheelDown)
 		wheel(60, tea.MouseWheelDown)
-		op.see(" – 00:00:00")
+		op.see(" – 2000-01-01 00:00:00")
 		op.press("0")
 		op.wait(200 * time.Millisecond)
 		op.send(tea.MouseClickMsg{X: 40, Y: 2, Button: tea.MouseRight})

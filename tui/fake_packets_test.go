@@ -3,6 +3,7 @@ package tui_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,6 +63,7 @@ func (s *shop) Packets(ctx context.Context, q tui.Query, out tui.PacketSink) (tu
 		panic("packets")
 	}
 	report := s.report
+	report.Oldest, report.OldestNode = s.oldest, "node-a"
 	switch {
 	case s.heard.refused != nil:
 		return report, s.heard.refused
@@ -76,6 +78,9 @@ func (s *shop) Packets(ctx context.Context, q tui.Query, out tui.PacketSink) (tu
 	if q.Last > 0 {
 		list = list[max(0, len(list)-q.Last):]
 	}
+	list = slices.DeleteFunc(slices.Clone(list), func(p pcap.Packet) bool {
+		return q.Stream == "" && (p.Time < q.Since || q.Until != 0 && p.Time >= q.Until)
+	})
 	if err := out.Name(pcap.Name{Addr: redis.Addr.Addr(), Names: []string{"redis-0.shop\x1b[2J"}}); err != nil {
 		return report, err
 	}

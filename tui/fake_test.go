@@ -129,6 +129,10 @@ func (s *shop) at(i int) int64 {
 
 // matches knows the few filters that the tests type.
 func (s *shop) matches(filter string, c *dissect.Call) (bool, error) {
+	if strings.Contains(filter, " || ") { // the flows between two ends
+		src, dst := c.Flow.Client.Addr, c.Flow.Server.Addr
+		return strings.Contains(filter, fmt.Sprintf("src.ip == %q && src.port == %d && dst.ip == %q && dst.port == %d", src.Addr(), src.Port(), dst.Addr(), dst.Port())), nil
+	}
 	for part := range strings.SplitSeq(filter, " && ") {
 		part = strings.TrimSpace(part)
 		status, _ := strconv.Atoi(string(c.Message.AppendStatus(nil)))

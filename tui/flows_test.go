@@ -24,7 +24,7 @@ func few(s *shop) { s.kept = 40; sent(s) }
 func TestFlows(t *testing.T) {
 	sit(t, plain, 120, 40, few, func(op *operator) {
 		showFlows(op)
-		op.see("all flows", "SOURCE", "DURATION", "shop/gateway", "203.0.113.7", "tcp http", "udp dns", "▸ live: flows come as they end")
+		op.see("all flows", "SOURCE", "DURATION", "shop/gateway", "203.0.113.7", "tcp http", "udp dns", "▸ live, as they end · last 15m")
 		op.golden("flows", false)
 		op.press("G", "g", "g", "j")
 		op.see("▌ 23:59:52.8 shop/gateway")

@@ -121,8 +121,8 @@ func TestPacketsOfAScope(t *testing.T) {
 		command(op, "packets")
 		op.wait(400 * time.Millisecond)
 		op.see("all packets", "11 packets", "[SYN]", "10.0.1.4:41822")
-		op.press("F")
-		op.see("go to its flow with :flows")
+		op.press("G", "k", "F")
+		op.see("this packet is of no flow: no addresses were found in it")
 		op.press("/")
 		op.typed(`method == "BREW"`)
 		op.press("enter")
@@ -131,6 +131,37 @@ func TestPacketsOfAScope(t *testing.T) {
 		op.press("esc")
 		op.wait(400 * time.Millisecond)
 		op.see("[SYN]")
+	})
+}
+
+// TestPacketsOfAScopeHaveFlows: from a packet of a scope one gets to its flow, in either direction.
+func TestPacketsOfAScopeHaveFlows(t *testing.T) {
+	sit(t, plain, 120, 40, func(s *shop) {
+		sent(s)
+		for i := range s.heard.packets {
+			s.heard.packets[i].Time = s.at(s.kept-1) + int64(i)*1000 // an HTTP call between the gateway and the catalog
+		}
+	}, func(op *operator) {
+		command(op, "packets")
+		op.wait(400 * time.Millisecond)
+		op.press("g", "g", "j", "F") // of the server
+		op.wait(400 * time.Millisecond)
+		op.see("› packets › stream", "POST /cart/items")
+		op.press("q", "K")
+		op.wait(400 * time.Millisecond)
+		op.see("› packets › packets", "shop/gateway")
+		op.press("K")
+		op.see("these are the packets of one flow already")
+		op.press("q", "C")
+		op.wait(400 * time.Millisecond)
+		op.see("› packets › calls", "stream == ")
+		op.press("q")
+		op.shop.kept = 0
+		op.press("F")
+		op.see("no flow is kept any more that this packet is of")
+		op.shop.fail = errors.New("no node answers")
+		op.press("F")
+		op.see("its flow cannot be found: no node answers")
 	})
 }
 

@@ -48,9 +48,13 @@ func (p *player) Plan(_ context.Context, _ tui.Backend, o tui.ReplayOrder) (*tui
 	if o.To != "" {
 		to = o.To
 	}
-	plan := &tui.ReplayPlan{Sends: fmt.Sprintf("420 bytes in 2 turns, to %s, from node node-a", to), Lines: []tui.ReplayLine{
+	from := "node node-a"
+	if o.Node != "" {
+		from = "node " + o.Node
+	}
+	plan := &tui.ReplayPlan{From: from, Sends: fmt.Sprintf("420 bytes in 2 turns, to %s, from %s", to, from), Lines: []tui.ReplayLine{
 		{Text: "stream  " + o.Stream + ", HTTP from shop/gateway (10.0.1.4:41822) to shop/cart (10.0.1.9:8080)"},
-		{Text: "to      " + to + ", from node node-a" + p.hostile},
+		{Text: "to      " + to + ", from " + from + p.hostile},
 		{Text: `turn 1   210 bytes after 0s: "GET /cart HTTP/1.1\r\nHost"`, Grade: tui.ReplayGrade(1)},
 		{Text: `turn 2   210 bytes after 12ms: "GET /cart/items HTTP/1.1"`, Grade: tui.ReplayGrade(1)},
 		{Text: "call 1   HTTP GET /cart, answered: 200, 96 bytes", At: p.callTime},
@@ -158,7 +162,8 @@ func TestReplayTakesAnotherOrder(t *testing.T) {
 	p := &player{}
 	sit(t, tui.Options{Replays: p}, 100, 30, nil, func(op *operator) {
 		command(op, "replay 000a1b2c3d4e0")
-		op.see("t to its server", "s in turns", "n once", "ignore nothing more", "force no")
+		op.see("t to its server", "N from node-a", "s in turns", "n once", "ignore nothing more")
+		op.seeNot("forced")
 		op.press("t")
 		op.typed("cart")
 		op.press("enter")
@@ -172,9 +177,16 @@ func TestReplayTakesAnotherOrder(t *testing.T) {
 		op.see("want a number from 1 on")
 		op.press("backspace")
 		op.typed("25")
-		op.press("enter", "f")
-		op.see("t to cart.shop:80", "s all at once", "n 25 times", "force yes", "to      cart.shop:80")
-		want := tui.ReplayOrder{Stream: "000a1b2c3d4e0", To: "cart.shop:80", Speed: "max", Times: 25, Force: true}
+		op.press("enter", "f", "N")
+		op.see("node-a", "node-b")
+		op.typed("node-x")
+		op.press("enter")
+		op.see("there is no node node-x")
+		op.press("backspace")
+		op.typed("b")
+		op.press("enter")
+		op.see("t to cart.shop:80", "N from node-b", "s all at once", "n 25 times", "f forced", "to      cart.shop:80, from node node-b")
+		want := tui.ReplayOrder{Stream: "000a1b2c3d4e0", To: "cart.shop:80", Node: "node-b", Speed: "max", Times: 25, Force: true}
 		if got := p.last(); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("the order is %+v, want %+v", got, want)
 		}

@@ -38,7 +38,7 @@ func kinds() []kind {
 			return view.NewPackets(m.host, to.Of, to.Scope)
 		}},
 		{[]string{"replay"}, "a flow sent again, and what differs; its ID follows", func(m *Model, to view.GoMsg) view.Screen {
-			return view.NewReplay(m.host, m.o.Replays, to.Of, to.Scope)
+			return view.NewReplay(m.host, m.o.Replays, m.health, to.Of, to.Scope)
 		}},
 		{[]string{"map", "m"}, "the service map: who speaks with whom; a filter may follow", func(m *Model, to view.GoMsg) view.Screen {
 			return view.NewServiceMap(m.host, to.Scope)
@@ -196,9 +196,10 @@ func (m *Model) look(b Backend, name string, done func(), w Window) tea.Cmd {
 		m.done()
 	}
 	host := *m.host
-	host.Backend, host.Home = b, w
+	host.Backend, host.Home, host.Newest = b, w, 0
 	m.snapshots.SetHost(&host)
 	m.host, m.snapshot, m.done, m.health = &host, name, done, view.NodesMsg{}
+	m.looks++
 	m.open("", view.Scope{Window: w})
 	return m.calls.Init()
 }
@@ -227,18 +228,12 @@ func (m *Model) sections() []keys.Section {
 }
 
 func (m *Model) pressHelp(k tea.KeyPressMsg) tea.Cmd {
-	switch move := keys.NewMove(); {
-	case key.Matches(k, m.keys.Help, m.keys.Back, m.keys.Quit):
+	if key.Matches(k, m.keys.Help, m.keys.Back, m.keys.Quit) {
 		m.help = false
-	case key.Matches(k, move.Down):
-		m.scrollHelp(1)
-	case key.Matches(k, move.Up):
-		m.scrollHelp(-1)
-	case key.Matches(k, move.PageDown):
-		m.scrollHelp(m.height / 2)
-	case key.Matches(k, move.PageUp):
-		m.scrollHelp(-m.height / 2)
+		return nil
 	}
+	page := m.helpHeight()
+	m.scroll, _ = m.mover.Press(k, keys.NewMove(), m.scroll, max(0, len(m.helpLines())-page)+1, page)
 	return nil
 }
 

@@ -56,7 +56,7 @@ func (m *Model) lines() ([]string, *view.Cursor) {
 		line, x := m.command.View(m.width)
 		lines = append(lines, line)
 		cursor = &view.Cursor{X: min(x, m.width-1), Y: m.height - 1}
-		pop := m.command.Popup(min(m.width-4, 80), m.height-4)
+		pop := m.command.Popup(min(m.width-2, 80), m.height-4)
 		component.Over(lines, pop, 2, m.height-1-len(pop))
 	} else {
 		lines = append(lines, m.footer())

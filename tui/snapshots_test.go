@@ -137,6 +137,28 @@ func TestSnapshots(t *testing.T) {
 	})
 }
 
+// TestSnapshotHasItsOwnNodes: what the nodes said of themselves before is not said of a snapshot, nor
+// the other way round.
+func TestSnapshotHasItsOwnNodes(t *testing.T) {
+	sit(t, plain, 120, 30, func(s *shop) {
+		withDrawer(s)
+		s.drawer.shop = newShop(s.now, 40, time.Second)
+		aFile(s.drawer.shop)
+	}, func(op *operator) {
+		for _, way := range []struct{ line, now, before string }{
+			{"snapshot checkout", "48.1M packets · 0 lost", "pkt/s"},
+			{"live", "pkt/s", "48.1M packets"},
+		} {
+			command(op, way.line)
+			for range 30 {
+				op.wait(100 * time.Millisecond)
+				op.seeNot(way.before)
+			}
+			op.see(way.now)
+		}
+	})
+}
+
 func TestSnapshotIsCancelled(t *testing.T) {
 	sit(t, plain, 100, 24, func(s *shop) { withDrawer(s); s.drawer.wait = make(chan struct{}) }, func(op *operator) {
 		command(op, "snapshots")

@@ -40,6 +40,19 @@ func showStream(op *operator, of tui.Ref) {
 	op.wait(400 * time.Millisecond)
 }
 
+// TestStreamOfNothing: without a flow it says how to get to one.
+func TestStreamOfNothing(t *testing.T) {
+	sit(t, plain, 80, 24, talked, func(op *operator) {
+		command(op, "stream")
+		op.see("Which stream?", ":stream ID")
+		for _, k := range []string{"y", "s", "/", "n", "enter", "C", "r", "c", "Y", "f", "R", ">"} {
+			op.press(k)
+			op.see("there is no stream to look at")
+			op.checkScreen()
+		}
+	})
+}
+
 func TestStream(t *testing.T) {
 	sit(t, plain, 120, 40, talked, func(op *operator) {
 		showStream(op, tui.Ref{})

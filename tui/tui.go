@@ -51,10 +51,15 @@ type (
 	ReplayProgress = view.ReplayProgress
 	ReplayResult   = view.ReplayResult
 
+	Shared = view.Shared
+
 	Examiner = view.Examiner
 	Finding  = view.Finding
 	Severity = view.Severity
 )
+
+// NewShared is what the screens of a console have in common.
+func NewShared() *Shared { return view.NewShared() }
 
 // NewDetail copies a call that a query lent, for Backend.Detail.
 func NewDetail(c *dissect.Call) *Detail { return view.NewDetail(c) }
@@ -67,6 +72,7 @@ type Options struct {
 	Console   bool           // scp gets packets from it
 	Doctor    Examiner       // nil: there is nothing to examine
 	Replays   Replayer       // nil: flows are not sent again here
+	Shared    *Shared        // what the screens of a console have in common; nil: this one is alone
 	// Context ends every question; nil: they end when the operator quits.
 	Context  context.Context
 	Now      func() time.Time // nil: time.Now
@@ -113,11 +119,13 @@ type Model struct {
 	done      func() // ends the looking at a snapshot; nil: nothing has to be done
 
 	health    view.NodesMsg
+	looks     int              // how often something else was made what is looked at
 	command   component.Prompt // ":"
 	typing    bool
 	completed int // number of the last completion
 	help      bool
-	scroll    int // of the help
+	scroll    int             // of the help
+	mover     component.Mover // through the help
 	flash     view.FlashMsg
 	flashed   int // number of the flash
 }
@@ -145,7 +153,7 @@ func New(o Options) Model {
 	ctx, m.cancel = context.WithCancel(o.Context)
 	st := style.New(m.profile, m.dark)
 	m.host = &view.Host{Context: ctx, Backend: o.Backend, Styles: &st, Clock: view.Clock{Now: o.Now, Location: o.Location, Local: o.Location},
-		Home: window, Memory: &view.Memory{Saved: view.Saved{Keeper: o.Filters}}}
+		Home: window, Memory: &view.Memory{Saved: view.Saved{Keeper: o.Filters}}, Shared: o.Shared}
 	m.home = window
 	m.snapshots = view.NewSnapshots(m.host, o.Snapshots)
 	m.command = component.NewPrompt(":", "a command", &st)
@@ -165,7 +173,7 @@ func (m Model) Init() tea.Cmd {
 
 // askNodes asks the nodes how they are, after a while.
 func (m *Model) askNodes(after time.Duration) tea.Cmd {
-	ctx, backend := m.host.Context, m.host.Backend
+	ctx, backend, looks := m.host.Context, m.host.Backend, m.looks
 	return func() tea.Msg {
 		t := time.NewTimer(after)
 		defer t.Stop()
@@ -174,8 +182,14 @@ func (m *Model) askNodes(after time.Duration) tea.Cmd {
 		case <-ctx.Done():
 			return nil
 		}
-		return nodesOf(ctx, backend)
+		return polledMsg{looks, nodesOf(ctx, backend)}
 	}
+}
+
+// polledMsg is how the nodes are that were looked at when they were asked.
+type polledMsg struct {
+	looks int
+	nodes view.NodesMsg
 }
 
 func nodesOf(ctx context.Context, b Backend) (msg view.NodesMsg) {
@@ -210,9 +224,15 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		m.dark = msg.IsDark()
 		m.restyle()
 		return nil
-	case view.NodesMsg:
-		m.health = msg
-		return tea.Batch(m.tell(msg), m.askNodes(nodesEvery))
+	case polledMsg:
+		if msg.looks != m.looks { // something else is looked at by now
+			return m.askNodes(0)
+		}
+		m.health = msg.nodes
+		for i := range msg.nodes.Nodes {
+			m.host.Newest = max(m.host.Newest, msg.nodes.Nodes[i].Newest)
+		}
+		return tea.Batch(m.tell(msg.nodes), m.askNodes(nodesEvery))
 	case view.GoMsg:
 		return m.push(msg)
 	case view.SnapshotOpenMsg:

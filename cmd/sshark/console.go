@@ -20,9 +20,10 @@ import (
 
 // screens makes the screen of each session of a console; saved keeps its users' filters.
 func screens(d *dialect, host string, saved *savedfilters.Library) func(context.Context, *sshd.TUISession) (tea.Model, error) {
+	shared := tui.NewShared()
 	return func(ctx context.Context, s *sshd.TUISession) (tea.Model, error) {
 		o := tui.Options{Backend: screen.New(s.Source, d.language), Snapshots: screen.NewSnapshots(s.Snapshots, d.language, time.Now),
-			Filters: saved.Of(s.User.Name), Console: true, Replays: screen.NewReplays(s.Replay),
+			Filters: saved.Of(s.User.Name), Console: true, Replays: screen.NewReplays(s.Replay), Shared: shared,
 			Context: ctx, User: s.User.Name, Host: host, View: s.View, Stream: s.Stream, Filter: s.Filter, Profile: colorprofile.Env(s.Environ)}
 		if s.Doctor != nil {
 			o.Doctor = &screen.Examiner{Asker: *s.Doctor}

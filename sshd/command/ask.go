@@ -66,7 +66,7 @@ func (q *question) ask(e *Env, args []string, verb auth.Verb, cut bool) (*asked,
 		return nil, done, err
 	}
 	if err := e.compile(filter); err != nil {
-		return nil, done, err
+		return nil, done, q.unknownProtocol(e, err)
 	}
 	if q.print {
 		o := e.output()
@@ -144,7 +144,7 @@ func (e *Env) askSnapshot(name string) (done func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Source, e.File = source, true
+	e.Source, e.File, e.kept = source, true, true
 	return func() { closeQuietly(closer) }, nil
 }
 

@@ -83,6 +83,7 @@ type Env struct {
 	// Raw holds the words as they were typed, quotes included, in step with args; nil: as in args.
 	Raw []string
 
+	kept  bool            // File is a snapshot of this console
 	ctx   context.Context // of Run
 	words []string        // of Run, as mended, in step with Raw
 	told  *told           // what standard error was told
@@ -227,8 +228,18 @@ var (
 	errGone    = errors.New("the reader is gone")
 )
 
-// unknown says that there is no such command.
-func unknown(root *cobra.Command, word string) error {
+// unknown says that there is no such command, or none here.
+func (e *Env) unknown(root *cobra.Command, word string) error {
+	if e.Open != nil {
+		switch word {
+		case "nodes", "doctor", "whoami", "snapshot":
+			return usagef("%s is about a cluster, not about a file: ssh CONSOLE %[1]s", word)
+		case "tcpdump":
+			return usagef("tcpdump follows a cluster: ssh CONSOLE tcpdump …; of a file: pcap --pcap FILE")
+		case "tui":
+			return usagef("tui is on the console: ssh -t CONSOLE tui; the screen on a file: sshark tap --pcap FILE")
+		}
+	}
 	hint := "try: help"
 	if near := root.SuggestionsFor(word); len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "?"
@@ -254,7 +265,7 @@ func (e *Env) root() *cobra.Command {
 			if len(args) == 0 {
 				return e.help(c.Root(), nil)
 			}
-			return unknown(c, args[0])
+			return e.unknown(c, args[0])
 		},
 	}
 	root.SuggestionsMinimumDistance = 2
@@ -265,14 +276,14 @@ func (e *Env) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		// The flags of a command that does not exist are not what is wrong.
 		if c == root && len(e.words) > 0 && !strings.HasPrefix(e.words[0], "-") {
-			return unknown(c, e.words[0])
+			return e.unknown(c, e.words[0])
 		}
-		return usagef("%v; try: help %s", err, words(c))
+		return usagef("%w; try: %s", FlagError(err), strings.TrimSpace("help "+words(c)))
 	})
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _ = e.printHelp(c) })
-	root.AddCommand(e.calls(), e.flows(), e.stream(), e.serviceMap(), e.stats(), e.names(), e.pcap(), e.tcpdump(), e.replay(), e.version())
-	if e.Open == nil { // a file has neither
-		root.AddCommand(e.nodes(), e.doctor(), e.whoami())
+	root.AddCommand(e.calls(), e.flows(), e.stream(), e.serviceMap(), e.stats(), e.names(), e.pcap(), e.replay(), e.version())
+	if e.Open == nil { // a file has none of it
+		root.AddCommand(e.nodes(), e.doctor(), e.whoami(), e.tcpdump())
 	}
 	if e.Snapshots != nil {
 		root.AddCommand(e.snapshot())

@@ -3,6 +3,7 @@ package command
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
@@ -48,6 +49,11 @@ func (e *Env) doctor() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		for _, name := range only.Nodes {
+			if !slices.ContainsFunc(all, func(f doctor.Finding) bool { return f.Node == name }) {
+				return fmt.Errorf("--node %s: there is no such node; they are listed by: nodes", name)
+			}
+		}
 		found, pods := only.Select(all)
 		if pods == 0 && len(only.Namespaces)+len(only.Pods) > 0 {
 			e.say("no worker has found such a pod, and none is known to run that you may see")
@@ -61,7 +67,9 @@ func (e *Env) doctor() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		e.say("%s", verdict(found))
+		if len(found) > 0 {
+			e.say("%s", verdict(found))
+		}
 		return e.retell(&asked{Request: query.Request{Follow: true}}, r, nodes, "nodes")
 	}
 	return c

@@ -131,6 +131,13 @@ func TestDoctorSelects(t *testing.T) {
 	if r := runLine(t, e, "doctor --node node-c"); !strings.Contains(r.out, "node-c") || strings.Contains(r.out, "node-b") {
 		t.Errorf("%s%s", r.out, r.stderr)
 	}
+	if r := runLine(t, e, "doctor --node node-x"); r.status != ExitFailed || !strings.Contains(r.stderr, "--node node-x: there is no such node") {
+		t.Errorf("a node that there is not: %+v", r)
+	}
+	well := newEnv(&sourcetest.Source{Kept: 8})
+	if r := runLine(t, well, "doctor -n nobody"); strings.Contains(r.stderr, "nothing wrong") || !strings.Contains(r.stderr, "no worker has found such a pod") {
+		t.Errorf("a namespace without pods: %+v", r)
+	}
 	if r := runLine(t, e, "doctor node-c"); r.status != ExitUsage {
 		t.Errorf("words: status %d", r.status)
 	}

@@ -21,6 +21,9 @@ flows 'tcp_flow && flow_state == "open"'`,
 	}
 	return e.list(c, func(l *look, color bool, a *asked) (printer, asker) {
 		p := newFlowPrinter(e, l, color, a)
+		if a.Follow {
+			e.say("a flow is told when it has ended: two seconds after it was closed, or a minute after its last packet")
+		}
 		return p, func(r *query.Request) (*query.Report, error) { return e.Source.Flows(e.ctx, r, p.flow) }
 	})
 }

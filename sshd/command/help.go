@@ -25,7 +25,7 @@ func (e *Env) help(root *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		found, _, err := root.Find(args)
 		if err != nil || found == root {
-			return unknown(root, args[0])
+			return e.unknown(root, args[0])
 		}
 		c = found
 	}

@@ -146,7 +146,8 @@ func (p *mapPrinter) summary(m *servicemap.Map) {
 		}
 		return fmt.Sprintf("%d %ss", n, what)
 	}
-	p.e.say("%s, %s, from %s to %s", counts(len(m.Nodes), p.by.String()), counts(p.edges, "edge"), rfc3339(m.First), rfc3339(m.Last))
+	// What is drawn has one line for all that two speak.
+	p.e.say("%s, %s by protocol and port, from %s to %s", counts(len(m.Nodes), p.by.String()), counts(p.edges, "edge"), rfc3339(m.First), rfc3339(m.Last))
 	if n := m.Left.Addresses; n > 0 {
 		more := ""
 		if m.Left.Uncounted {
@@ -155,7 +156,11 @@ func (p *mapPrinter) summary(m *servicemap.Map) {
 		p.e.say("%d%s addresses and names outside of the cluster are one box, \"outside\"; names with most bytes are boxes of their own, or of their domain", n, more)
 	}
 	if n := m.Left.Neighbours; n > 0 {
-		p.e.say("%d flows are not in the map: with multicast and link-local addresses, by which systems find each other", n)
+		are := "are"
+		if n == 1 {
+			are = "is"
+		}
+		p.e.say("%s %s not in the map: with multicast and link-local addresses, by which systems find each other", counts(int(n), "flow"), are)
 	}
 	if m.Left.Flows > 0 || m.Left.Calls > 0 {
 		p.e.say("the map is full: %d flows and %d calls are not in it; ask for less: a filter, a shorter window, or --by namespace", m.Left.Flows, m.Left.Calls)

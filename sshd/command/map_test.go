@@ -34,7 +34,7 @@ func TestMap(t *testing.T) {
 				t.Fatalf("status %d: %s", r.status, r.stderr)
 			}
 			golden(t, tt.name+".txt", r.out)
-			if !strings.Contains(r.stderr, "1 edge") || strings.Count(r.stderr, "\n") != 1 {
+			if !strings.Contains(r.stderr, "1 edge by protocol and port, from ") || strings.Count(r.stderr, "\n") != 1 {
 				t.Errorf("standard error: %q", r.stderr)
 			}
 		})

@@ -109,7 +109,7 @@ func podName(p pcap.Pod) string {
 // noArgs refuses words that are left over.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usagef("%s takes no words: %s", c.Name(), strings.Join(args, " "))
+		return usagef("%s takes no words: %s", words(c), strings.Join(args, " "))
 	}
 	return nil
 }
@@ -184,16 +184,20 @@ func (e *Env) nodesTable(o *output, l *look, color bool, nodes []query.Node) err
 
 // podsCell counts a node's pods, and says how many of them are captured where not all are.
 func podsCell(n *query.Node) cell {
-	ill := 0
+	all, ill := 0, 0
 	for i := range n.Pods {
-		if n.Pods[i].Problem != "" {
+		p := &n.Pods[i]
+		if p.Problem != "" {
 			ill++
+		} else if p.Own() {
+			continue
 		}
+		all++
 	}
 	if ill == 0 {
-		return cell{strconv.Itoa(len(n.Pods)), normal}
+		return cell{strconv.Itoa(all), normal}
 	}
-	return cell{fmt.Sprintf("%d/%d", len(n.Pods)-ill, len(n.Pods)), red}
+	return cell{fmt.Sprintf("%d/%d", all-ill, all), red}
 }
 
 // dash stands for what is not known.

@@ -67,6 +67,8 @@ this console (help pcap), or a simple one of tcpdump: host, net, port, tcp, udp,
 	ignored("p", "no-promiscuous-mode", "accepted: nothing here is promiscuous")
 	ignored("K", "dont-verify-checksums", "accepted")
 	ignored("q", "quiet", "accepted")
+	ignored("l", "line-buffered", "accepted")
+	ignored("v", "verbose", "accepted")
 	ignored("P", "pcapng", "accepted: it is pcapng")
 	f.StringVarP(&device, "interface", "i", "any", "any: pods are chosen with the filter")
 	d.declare(f)
@@ -115,7 +117,7 @@ func (d *dump) declare(f *pflag.FlagSet) {
 
 func (e *Env) runPcap(q *question, d *dump, args []string) error {
 	switch {
-	case d.options.Count < 0:
+	case d.options.Count < 0, d.options.Count == 0 && q.flags.Changed("count"):
 		return usagef("-c %d: want a number from 1 on", d.options.Count)
 	case d.options.Snap < 0:
 		return usagef("-s %d: want a number of bytes, or 0 for all", d.options.Snap)
@@ -153,6 +155,7 @@ func (e *Env) runPcap(q *question, d *dump, args []string) error {
 		return err
 	}
 	r, err := e.Source.Packets(e.ctx, &a.Request, out)
+	a.stopped = d.options.Count > 0 && out.Count() >= d.options.Count
 	return e.concluded(a, r, err, &packets{out, r}, "packets")
 }
 

@@ -88,6 +88,7 @@ func TestSSHDump(t *testing.T) {
 		` tcpdump -U   -w - -c 3 'not port 22'`,
 		` dumpcap -i 'any' -p -w - -c 3 -f 'not port 22'`,
 		` dumpcap -i 'any'  -w - -c 3 -f ''`,
+		`/usr/sbin/tcpdump -U -l -v -nn -s0 -i any -w - -c 3 not port 22`,
 	} {
 		if r := runLine(t, newEnv(&sourcetest.Source{Kept: 8}), line); r.status != 0 || r.stderr != "" {
 			t.Errorf("%s: %d %s", line, r.status, r.stderr)

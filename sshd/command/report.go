@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"math"
 	"sort"
 	"strings"
 	"time"
@@ -56,9 +57,12 @@ func (e *Env) sayMissing(r *query.Report) {
 	}
 }
 
-// notice names a node that goes missing while a query follows, and says when it is back: the
-// query's own report comes when it ends, which may be never.
+// notice names a node that goes missing while a query follows, says when it is back, and what else
+// is missing from now on: the query's own report comes when it ends, which may be never.
 func (e *Env) notice(n query.NodeReport) {
+	for _, note := range n.Notes {
+		e.say("%s", note)
+	}
 	switch {
 	case n.Missing != "":
 		e.sayMissing(&query.Report{Nodes: []query.NodeReport{n}})
@@ -128,6 +132,9 @@ func (e *Env) sayWindow(a *asked, r *query.Report, shown int, what string) {
 		about = "at most "
 	}
 	bounded := a.Last + a.First
+	if e.File && e.sayFile(a, r, shown, what) {
+		return
+	}
 	switch {
 	case answered == 0:
 		return
@@ -149,6 +156,48 @@ func (e *Env) sayWindow(a *asked, r *query.Report, shown int, what string) {
 	}
 }
 
+// sayFile says which time a file has packets of where the window reaches beyond it; missed is
+// true if all of the window does, which is why nothing was printed. A second does not count:
+// packets need not come every second.
+func (e *Env) sayFile(a *asked, r *query.Report, shown int, what string) (missed bool) {
+	oldest, newest, parts := int64(math.MaxInt64), int64(0), 0
+	for i := range r.Nodes { // also of a file that is damaged further on
+		if n := &r.Nodes[i]; n.Oldest != 0 {
+			oldest, newest = min(oldest, n.Oldest), max(newest, n.Newest)
+			parts++
+		}
+	}
+	if parts == 0 {
+		return false
+	}
+	it := "the file has"
+	switch {
+	case e.kept:
+		it = "the snapshot has"
+	case parts > 1:
+		it = "the files have"
+	}
+	const slack = int64(time.Second)
+	early := a.Since > 0 && a.Since < oldest-slack
+	late := a.Until > newest+slack
+	has := "from " + rfc3339(oldest) + " to " + rfc3339(newest)
+	if a.stopped || a.First > 0 { // it may not have been read to its end
+		late, has = false, "from "+rfc3339(oldest)+" on"
+	}
+	switch {
+	case shown == 0 && a.Until != 0 && a.Until <= oldest:
+		e.say("no %s: the window ends at %s, and %s packets only %s", what, rfc3339(a.Until), it, has)
+	case shown == 0 && a.Since > newest:
+		e.say("no %s: the window begins at %s, and %s packets only %s", what, rfc3339(a.Since), it, has)
+	case early || late:
+		e.say("of the window that was asked for, %s packets only %s", it, has)
+		return false
+	default:
+		return false
+	}
+	return true
+}
+
 // sayNothing says why nothing was printed.
 func (e *Env) sayNothing(a *asked, oldest, newest int64, what string) {
 	switch {
@@ -163,7 +212,9 @@ func (e *Env) sayNothing(a *asked, oldest, newest int64, what string) {
 	case a.Filter == "":
 		e.say("no %s in the window; packets are kept from %s to %s", what, rfc3339(oldest), rfc3339(newest))
 	default:
-		if n, ok := e.unfiltered(a, what); ok {
+		if n, ok := e.unfiltered(a, what); ok && n == 0 {
+			e.say("no %s in the window, with or without the filter; packets are kept from %s to %s", what, rfc3339(oldest), rfc3339(newest))
+		} else if ok {
 			e.say("none of the %d %s in the window match the filter", n, what)
 		} else {
 			e.say("no %s in the window match the filter", what)

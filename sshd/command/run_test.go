@@ -276,7 +276,14 @@ func TestExitStatus(t *testing.T) {
 		{"all answered", "calls", kept(), nil, 0, nil},
 		{"unknown command", "cals", kept(), nil, 2, []string{`no command "cals"`, "did you mean calls"}},
 		{"unknown flag", "calls --frist 3", kept(), nil, 2, []string{"unknown flag: --frist", "help calls"}},
-		{"bad number", "calls --last x", kept(), nil, 2, []string{"--last"}},
+		{"bad number", "calls --last x", kept(), nil, 2, []string{`--last "x": want a whole number`, "help calls"}},
+		{"number too large", "calls --last 99999999999999999999", kept(), nil, 2, []string{"want a smaller number"}},
+		{"bad flag without a value", "calls --all=all", kept(), nil, 2, []string{`--all "all": want true or false`}},
+		{"no time since", "calls --since ''", kept(), nil, 2, []string{`--since: time ""`, "5m"}},
+		{"no time until", "calls --since 5m --until=", kept(), nil, 2, []string{`--until: time ""`}},
+		{"no protocol", "calls --protocol htttp", kept(), nil, 2, []string{"--protocol htttp: there is no protocol of that name"}},
+		{"a protocol and a wrong filter", "calls --protocol http statuscode", kept(), nil, 2, []string{"unknown field `statuscode`"}},
+		{"an unknown flag of no command", "--version", kept(), nil, 2, []string{"unknown flag: --version; try: help\n"}},
 		{"zero", "calls --last 0", kept(), nil, 2, []string{"--all"}},
 		{"first and last", "calls --first 1 --last 1", kept(), nil, 2, []string{"--first and --last"}},
 		{"first and follow", "calls --first 1 -f", kept(), nil, 2, []string{"--first and --follow"}},
@@ -291,7 +298,7 @@ func TestExitStatus(t *testing.T) {
 		{"bad port", "calls --port web", kept(), nil, 2, []string{"--port", "want a port"}},
 		{"not without a flag", "calls --not", kept(), nil, 2, []string{"--not"}},
 		{"A and n", "calls -A -n shop", kept(), nil, 2, []string{"-A and -n"}},
-		{"words behind whoami", "whoami now", kept(), nil, 2, []string{"takes no words"}},
+		{"words behind whoami", "whoami now", kept(), nil, 2, []string{"whoami takes no words"}},
 		{"partial", "calls", &sourcetest.Source{Kept: 8, Report: missing}, nil, 3, []string{"node-b did not answer: connection refused"}},
 		{"partial flows", "flows", &sourcetest.Source{Kept: 8, Report: missing}, nil, 3, []string{"node-b did not answer"}},
 		{"partial pcap", "pcap", &sourcetest.Source{Kept: 8, Report: missing}, nil, 3, []string{"node-b did not answer"}},
@@ -310,6 +317,8 @@ func TestExitStatus(t *testing.T) {
 		{"whoami when refused", "whoami", kept(), func(e *Env) { e.Scope = scopes(e.User) }, 0, nil},
 		{"pcap to a terminal", "pcap", kept(), func(e *Env) { e.Terminal = true }, 2, []string{"redirect"}},
 		{"pcap to a file", "pcap -w x.pcap", kept(), nil, 2, []string{"redirect it"}},
+		{"pcap of no packet", "pcap -c 0", kept(), nil, 2, []string{"-c 0: want a number from 1 on"}},
+		{"tcpdump of no packet", "tcpdump -i any -w - -c 0", kept(), nil, 2, []string{"-c 0"}},
 		{"pcap as xml", "pcap -o xml", kept(), nil, 2, []string{"pcapng or pcap"}},
 		{"stats by nothing", "stats --by ''", kept(), nil, 2, []string{"want a field"}},
 		{"stats by what there is not", "stats --by protocol,stauts_code", kept(), nil, 2, []string{"--by: line 1, column 10", "did you mean `status_code`?", "\n           ^", "help stats"}},
@@ -334,6 +343,11 @@ func TestExitStatus(t *testing.T) {
 		{"stream, raw, with a gap", "stream 0000000001003 -o raw --side server", kept(), nil, 0, []string{"1 places, 100 bytes", "behind byte 17"}},
 		{"stream refused", "stream 0000000001003", kept(), sees, 4, []string{"may not see what was said"}},
 		{"stream of no file", "stream 0000000001003", kept(), func(e *Env) { e.Source, e.Open = nil, open(nil) }, 2, []string{"--pcap FILE"}},
+		{"nodes of a file", "nodes --pcap x", kept(), func(e *Env) { e.Source, e.Open = nil, open(nil) }, 2, []string{"nodes is about a cluster", "ssh CONSOLE nodes"}},
+		{"snapshots of a file", "help snapshot", kept(), func(e *Env) { e.Source, e.Open = nil, open(nil) }, 2, []string{"ssh CONSOLE snapshot"}},
+		{"the screen of a file", "tui --pcap x", kept(), func(e *Env) { e.Source, e.Open = nil, open(nil) }, 2, []string{"sshark tap --pcap FILE"}},
+		{"tcpdump of a file", "tcpdump -i any -w -", kept(), func(e *Env) { e.Source, e.Open = nil, open(nil) }, 2, []string{"pcap --pcap FILE"}},
+		{"replay to no target", "replay 0000000001003 --to cart", kept(), nil, 2, []string{`"cart" is no target: want HOST:PORT`}},
 		{"tcpdump on a device", "tcpdump -i eth0 -w -", kept(), nil, 2, []string{"any"}},
 		{"tcpdump as text", "tcpdump -i any", kept(), nil, 2, []string{"-w -"}},
 		{"follow a file", "calls -f", kept(), func(e *Env) { e.File = true }, 2, []string{"does not grow"}},
@@ -484,18 +498,18 @@ type returning struct{ sourcetest.Source }
 
 func (s *returning) Calls(_ context.Context, r *query.Request, _ func(*dissect.Call) error) (*query.Report, error) {
 	gone := query.NodeReport{Node: "node-b", Missing: "the connection broke", Part: true}
-	for _, n := range []query.NodeReport{{Node: "node-a"}, gone, gone, {Node: "node-b"}, gone} {
+	for _, n := range []query.NodeReport{{Node: "node-a"}, gone, gone, {Node: "node-b"}, gone, {Notes: []string{"calls left out: 5"}}} {
 		r.Notice(n)
 	}
 	return &query.Report{}, nil
 }
 
 // A node that goes while it is followed is named each time that it does, and so is its return;
-// the answer is partial then, be all back by the end.
+// the answer is partial then, be all back by the end. What is left out is told at once.
 func TestNotice(t *testing.T) {
 	e := newEnv(&sourcetest.Source{})
 	e.Source = &returning{}
-	const want = "sshark: node-b stopped answering: the connection broke\nsshark: node-b answers again\nsshark: node-b stopped answering: the connection broke\n"
+	const want = "sshark: node-b stopped answering: the connection broke\nsshark: node-b answers again\nsshark: node-b stopped answering: the connection broke\nsshark: calls left out: 5\n"
 	if got := runWords(e, nil, "calls", "-f"); got.status != ExitPartial || got.stderr != want {
 		t.Errorf("%+v", got)
 	}

@@ -16,6 +16,7 @@ type shorthands struct {
 	negate bool // --not was read, its flag not yet
 	named  bool // a namespace was named
 	allNS  bool
+	proto  []string // protocols that were named
 	print  bool
 }
 
@@ -33,6 +34,9 @@ func (s *shorthand) Set(value string) error {
 	not := s.set.negate
 	s.set.negate = false
 	s.set.named = s.set.named || !not && strings.HasSuffix(s.Name, "namespace")
+	if s.Name == "protocol" {
+		s.set.proto = append(s.set.proto, value)
+	}
 	// The flag parser names flag and value itself.
 	if err := s.set.text.Add(s.Name, value, not); err != nil {
 		if why := errors.Unwrap(err); why != nil {

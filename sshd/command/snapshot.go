@@ -179,15 +179,22 @@ func (e *Env) snapshotShow() *cobra.Command {
 			return err
 		}
 		if l.output == formatJSON {
-			o := e.output()
-			if err := json.NewEncoder(writer{o}).Encode(m); err != nil {
-				return err
-			}
-			return o.spill(true)
+			return e.manifestJSON(m)
 		}
 		return e.showSnapshot(&l, color, i, m)
 	}
 	return c
+}
+
+// manifestJSON prints what a snapshot says of itself.
+func (e *Env) manifestJSON(m *snapshot.Manifest) error {
+	o := e.output()
+	enc := json.NewEncoder(writer{o})
+	enc.SetEscapeHTML(false) // a filter has && and >
+	if err := enc.Encode(m); err != nil {
+		return err
+	}
+	return o.spill(true)
 }
 
 func (e *Env) showSnapshot(l *look, color bool, i *snapshots.Info, m *snapshot.Manifest) error {

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -87,11 +86,7 @@ func (e *Env) createSnapshot(name string, a *asked, print bool) error {
 		e.Told(int(i.Packets))
 	}
 	if print {
-		o := e.output()
-		if err := json.NewEncoder(writer{o}).Encode(m); err != nil {
-			return err
-		}
-		if err := o.spill(true); err != nil {
+		if err := e.manifestJSON(m); err != nil {
 			return err
 		}
 	}

@@ -42,6 +42,7 @@ type asked struct {
 	explicit  bool // the time was typed
 	defaulted bool // Last was not typed
 	everyone  bool // from the oldest packet on
+	stopped   bool // when enough had come, so that not all was read
 	// before asks for what is older than the following begins (--last N -f), nil: nothing.
 	before  *query.Request
 	partial bool // the answer to before lacked a node
@@ -99,12 +100,12 @@ func (w *window) request(e *Env, filter string, cut bool) (*asked, error) {
 func (w *window) times(e *Env, a *asked) error {
 	var since, until when
 	var err error
-	if w.since != "" {
+	if w.flags.Changed("since") { // "" is not left out: a script's variable may be empty
 		if since, err = parseWhen(w.since, e.Location); err != nil {
 			return usagef("--since: %w", err)
 		}
 	}
-	if w.until != "" {
+	if w.flags.Changed("until") {
 		if until, err = parseWhen(w.until, e.Location); err != nil {
 			return usagef("--until: %w", err)
 		}

@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -64,6 +65,7 @@ var (
 	date     = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
 	clock    = regexp.MustCompile(`^[0-9]{1,2}:[0-9]{2}`)
 	timeFlag = regexp.MustCompile(`^--(since|until)(=.*)?$`)
+	dumper   = regexp.MustCompile(`^/[^ ]*/(tcpdump|dumpcap)$`)
 )
 
 // mend puts together what ssh's blanks took apart: a date and its time of day behind --since
@@ -72,6 +74,8 @@ func mend(args, raw []string) (words, typed []string) {
 	for i, a := range args {
 		last := len(words) - 1
 		switch {
+		case i == 0 && dumper.MatchString(a): // Wireshark lets one say where it is
+			a = path.Base(a)
 		case last >= 0 && clock.MatchString(a) && isDate(words):
 			words[last] += " " + a
 			typed[last] += " " + raw[i]

@@ -148,7 +148,7 @@ func (e *examination) summary(n *query.Node) {
 		interfaces += len(p.Interfaces)
 		switch {
 		case len(p.Interfaces) == 0:
-		case isOwn(p):
+		case p.Own():
 			own = " and the node's own network"
 		default:
 			pods++

@@ -30,7 +30,7 @@ func (e *examination) pods(n *query.Node) {
 		case p.Problem != "":
 			f.Severity, f.Detail = Error, false
 			f.What = "not captured as it should be: " + p.Problem
-			if isOwn(p) {
+			if p.Own() {
 				f.What = "the node's own network is not captured as it should be: " + p.Problem
 			}
 			f.Do = mend(p.Problem)
@@ -40,14 +40,14 @@ func (e *examination) pods(n *query.Node) {
 			f.What = "left out: it is this console, and what it shows would be captured in turn"
 		case p.Off:
 			f.Check, f.What, f.Do = "target", "left out: the worker's targets do not name it", toCapture
-			if isOwn(p) {
+			if p.Own() {
 				f.What = "the node's own network is left out"
 			} else {
 				out++
 			}
 		case len(p.Interfaces) == 0:
 			f.What = "no interface of it is to be captured (its first is not there yet, or has another below it)"
-		case isOwn(p):
+		case p.Own():
 			own = true
 			f.What = "the node's own network, and the pods that share it: " + attached(p)
 		default:
@@ -97,9 +97,6 @@ func (e *examination) notFound(n *query.Node, known map[string]bool) {
 		e.add(f)
 	}
 }
-
-// isOwn says whether this is no pod, but the node's own network.
-func isOwn(p *query.PodState) bool { return p.Pod.Name == "" && p.Pod.UID == "" }
 
 // attached lists the interfaces of a pod.
 func attached(p *query.PodState) string {

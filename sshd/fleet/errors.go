@@ -19,6 +19,9 @@ var (
 	ErrRefused     = errors.New("node refused the question")
 )
 
+// ErrNoNode: nobody has that name.
+var ErrNoNode = errors.New("there is no node")
+
 // ErrNoWorkers: there is nobody to ask.
 var ErrNoWorkers = errors.New("no worker is known: is the DaemonSet running?")
 
@@ -39,6 +42,9 @@ func reason(err error) string {
 	}
 	return err.Error()
 }
+
+// ErrNoRoom: there is no memory left to listen to all nodes once more.
+var ErrNoRoom = errors.New("the hub has no memory for one more question that follows")
 
 // fromStatus makes a gRPC error one of ours.
 func fromStatus(err error) error {

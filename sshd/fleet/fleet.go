@@ -1,9 +1,14 @@
 // Package fleet is the hub's view of all nodes: it asks each of them, merges their ordered
 // answers, and says which did not answer.
 //
-// A Fleet implements query.Source. It holds no answers: each node is asked when somebody
-// asks, and waits while its answers are not taken: what waits to be merged is bounded in
-// bytes. It is safe for concurrent use.
+// A Fleet implements query.Source. Each node is asked when somebody asks, and waits while its
+// answers are not taken: what waits to be merged is bounded in bytes. It is safe for concurrent
+// use.
+//
+// What several follow alike is asked once, for as long as one of them does, and all hear it, each
+// at their own pace: what it told lately is held (see sharing). Other questions that follow are
+// admitted as long as there is memory for them; one too many is ErrNoRoom. How the nodes are is
+// asked once a second at most where that takes long.
 //
 // A node that cannot be reached, or that falls silent, is named in the report with the reason,
 // and the others' answer goes on without it. Who follows is told at once, and hears the node
@@ -14,7 +19,6 @@
 package fleet
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +46,11 @@ type Fleet struct {
 	members func() []Member
 	timeout time.Duration
 	changed func() <-chan struct{} // closed when members may say something else; nil: they never do
+
+	sharedCalls sharing[*dissect.Call]
+	sharedFlows sharing[*dissect.Flow]
+	roll        roll
+	room        room
 }
 
 // New makes a fleet of the nodes that members returns whenever somebody asks. A node that has
@@ -61,12 +70,22 @@ func (f *Fleet) of(r *query.Request) []Member {
 
 // Calls implements query.Source.
 func (f *Fleet) Calls(ctx context.Context, r *query.Request, each func(*dissect.Call) error) (*query.Report, error) {
-	return query.CallsOnce(ctx, r, each, f.calls)
+	return f.sharedCalls.ask(ctx, f, r, each, func(ctx context.Context, r *query.Request, each func(*dissect.Call) error) (*query.Report, error) {
+		return query.CallsOnce(ctx, r, each, f.calls)
+	})
 }
 
 // Flows implements query.Source.
 func (f *Fleet) Flows(ctx context.Context, r *query.Request, each func(*dissect.Flow) error) (*query.Report, error) {
-	return query.FlowsOnce(ctx, r, each, f.flows)
+	return f.sharedFlows.ask(ctx, f, r, each, func(ctx context.Context, r *query.Request, each func(*dissect.Flow) error) (*query.Report, error) {
+		if lend := each; r.Follow {
+			each = func(f *dissect.Flow) error {
+				own := *f
+				return lend(&own)
+			}
+		}
+		return query.FlowsOnce(ctx, r, each, f.flows)
+	})
 }
 
 // event is what a packet query hands out: a packet, a name, or word that there is no more
@@ -195,6 +214,9 @@ func (c *claim) Gap(d flow.Dir, n, at int64) error {
 // one has it the others are left alone.
 func (f *Fleet) Stream(ctx context.Context, r *query.Request, out query.StreamSink) (*query.Report, error) {
 	members := f.of(r)
+	if len(members) == 0 {
+		return nobody(r)
+	}
 	answers := make([]answer[struct{}], len(members))
 	cancels := make([]context.CancelFunc, len(members))
 	contexts := make([]context.Context, len(members))
@@ -242,38 +264,4 @@ func (f *Fleet) Stream(ctx context.Context, r *query.Request, out query.StreamSi
 		return joined, nil
 	}
 	return joined, fmt.Errorf("stream %s: %w", r.Stream, query.ErrNoSuchFlow)
-}
-
-// Nodes implements query.Source. Missing nodes are listed as gone.
-func (f *Fleet) Nodes(ctx context.Context) ([]query.Node, *query.Report, error) {
-	outer := ctx
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
-	defer cancel()
-	members := f.members()
-	answers := ask(ctx, members, nil, func(ctx context.Context, m Member, _ *query.Request, item func(query.Node) error) (*query.Report, error) {
-		nodes, report, err := m.Source.Nodes(ctx)
-		for _, n := range nodes {
-			if err := item(n); err != nil {
-				return report, err
-			}
-		}
-		if err != nil && ctx.Err() != nil && outer.Err() == nil {
-			err = unreachable("nothing came for %v", f.timeout)
-		}
-		return report, err
-	})
-	var nodes []query.Node
-	for _, a := range answers {
-		for n, ok := a.take(); ok; n, ok = a.take() {
-			nodes = append(nodes, n)
-		}
-	}
-	joined, err := report(members, answers, false)
-	for _, n := range joined.Nodes {
-		if n.Missing != "" {
-			nodes = append(nodes, query.Node{Name: n.Node, State: "gone", Problem: n.Missing})
-		}
-	}
-	slices.SortFunc(nodes, func(a, b query.Node) int { return cmp.Compare(a.Name, b.Name) })
-	return nodes, joined, err
 }

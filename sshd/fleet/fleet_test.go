@@ -197,7 +197,7 @@ func TestWrongQuestion(t *testing.T) {
 	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "staus_code") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := of().Stream(context.Background(), &query.Request{Stream: 7}, &taken{}); !errors.Is(err, query.ErrNoSuchFlow) {
+	if _, err := of().Stream(context.Background(), &query.Request{Stream: 7}, &taken{}); !errors.Is(err, ErrNoWorkers) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -48,6 +48,11 @@ type tail[T any] struct {
 
 // follow hands out items as they come.
 func follow[T any](ctx context.Context, fleet *Fleet, r *query.Request, question question[T], each func(T) error) (*query.Report, error) {
+	leave, err := fleet.room.enter(len(fleet.of(r)))
+	if err != nil {
+		return &query.Report{}, err
+	}
+	defer leave()
 	outer := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -57,7 +62,6 @@ func follow[T any](ctx context.Context, fleet *Fleet, r *query.Request, question
 		f.tasks.Wait()
 		close(f.all.items)
 	}()
-	var err error
 	for item, ok := f.all.take(); ok; item, ok = f.all.take() {
 		if err != nil {
 			continue // until all have ended

@@ -24,6 +24,7 @@ type store struct {
 	more         chan struct{} // closed when there is more
 	dead         chan struct{} // closed when it dies; nil: it is dead
 	asked        []query.Request
+	running      int // questions that have not ended
 }
 
 func newStore() *store { return &store{more: make(chan struct{}), dead: make(chan struct{})} }
@@ -56,8 +57,14 @@ func (s *store) start() {
 func (s *store) Calls(ctx context.Context, r *query.Request, each func(*dissect.Call) error) (*query.Report, error) {
 	s.mu.Lock()
 	s.asked = append(s.asked, *r)
+	s.running++
 	dead := s.dead
 	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.running--
+		s.mu.Unlock()
+	}()
 	if dead == nil {
 		return nil, unreachable("connection refused")
 	}
@@ -117,6 +124,7 @@ type follower struct {
 	err    error
 	stop   context.CancelFunc
 	ended  chan struct{}
+	stall  chan struct{} // it takes nothing more until this is closed; nil: it does
 }
 
 func startFollower(f *Fleet, r query.Request) *follower {
@@ -131,14 +139,21 @@ func startFollower(f *Fleet, r query.Request) *follower {
 		if line == "" {
 			line = n.Node + " answers"
 		}
+		if len(n.Notes) > 0 {
+			line = n.Notes[0]
+		}
 		w.notes = append(w.notes, line)
 	}
 	go func() {
 		defer close(w.ended)
 		w.report, w.err = f.Calls(ctx, &r, func(c *dissect.Call) error {
 			w.mu.Lock()
-			defer w.mu.Unlock()
 			w.calls = append(w.calls, int(c.Flow.ID)-0x1000)
+			stall := w.stall
+			w.mu.Unlock()
+			if stall != nil {
+				<-stall
+			}
 			return nil
 		})
 	}()

@@ -18,10 +18,8 @@ func gather[T any](ctx context.Context, f *Fleet, r *query.Request, question que
 	time func(*T) int64, each func(T) error) (*query.Report, error) {
 	members := f.of(r)
 	switch {
-	case len(members) == 0 && r.Node != "":
-		return absent(r.Node, nil, unreachable("no such worker is known any more"), false), nil
 	case len(members) == 0:
-		return &query.Report{}, ErrNoWorkers
+		return nobody(r)
 	case r.Follow:
 		return follow(ctx, f, r, question, each)
 	}
@@ -41,6 +39,14 @@ func gather[T any](ctx context.Context, f *Fleet, r *query.Request, question que
 		err = nil
 	}
 	return joined, cmp.Or(err, reportErr)
+}
+
+// nobody is the answer where no member can be asked.
+func nobody(r *query.Request) (*query.Report, error) {
+	if r.Node != "" {
+		return absent(r.Node, nil, unreachable("no such worker is known any more"), false), nil
+	}
+	return &query.Report{}, ErrNoWorkers
 }
 
 // newestBytes bounds what is held until it is known to be the newest. Few ask for so many that

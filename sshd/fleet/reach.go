@@ -23,11 +23,12 @@ var (
 	_ reach.Reacher = (*absentee)(nil)
 )
 
-// From is who opens connections from a node. Its errors are ErrUnreachable, with the reason.
+// From is who opens connections from a node. Its errors are ErrNoNode, and ErrUnreachable with the
+// reason.
 func (f *Fleet) From(node string) (reach.Reacher, error) {
 	members := f.of(&query.Request{Node: node})
 	if node == "" || len(members) == 0 {
-		return nil, unreachable("there is no node %q; nodes are listed by: nodes", node)
+		return nil, fmt.Errorf("%w %q; nodes are listed by: nodes", ErrNoNode, node)
 	}
 	r, ok := members[0].Source.(reach.Reacher)
 	if !ok {

@@ -176,7 +176,7 @@ func TestReachFrom(t *testing.T) {
 		t.Errorf("%v, %v", r, err)
 	}
 	for _, node := range []string{"", "node-x"} {
-		if _, err := f.From(node); !errors.Is(err, ErrUnreachable) || errors.Is(err, query.ErrRefused) {
+		if _, err := f.From(node); !errors.Is(err, ErrNoNode) || errors.Is(err, ErrUnreachable) || errors.Is(err, query.ErrRefused) {
 			t.Errorf("%q: %v", node, err)
 		}
 	}

@@ -157,14 +157,14 @@ func TestBeWorkers(t *testing.T) {
 }
 
 // otherProcess starts workers in another process, so that what is measured is the hub's.
-func otherProcess(b *testing.B, n int, kind, folder string) []string {
+func otherProcess(b *testing.B, test, env string) []string {
 	b.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd := exec.Command(self, "-test.run=^TestBeWorkers$", "-test.v")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d,%s,%s", workersEnv, n, kind, folder))
+	cmd := exec.Command(self, "-test.run=^"+test+"$", "-test.v")
+	cmd.Env = append(os.Environ(), env)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -220,7 +220,7 @@ func BenchmarkFleet1000(b *testing.B) {
 		{"tls half refused", refused, folder, hub}, {"tls half black hole", blackHole, folder, hub},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
-			addrs := otherProcess(b, n, bb.kind, bb.folder)
+			addrs := otherProcess(b, "TestBeWorkers", fmt.Sprintf("%s=%d,%s,%s", workersEnv, n, bb.kind, bb.folder))
 			m := newMembers(b, MembersOptions{TLS: bb.hub})
 			m.Set(listed(addrs))
 			f := m.Fleet()

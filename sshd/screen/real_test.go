@@ -248,6 +248,12 @@ func TestScreenOfRecorded(t *testing.T) {
 			s.press("q")
 			s.press("C")
 			s.see("stream == ")
+			s.press(":packets\n") // of all of it: from each one gets to its flow
+			s.see("› packets", tt.packet, "as of")
+			s.press("F")
+			s.see("› packets › stream", tt.said)
+			s.press("qK")
+			s.see("› packets › packets", tt.packet)
 		})
 	}
 }

@@ -26,9 +26,9 @@ func NewReplays(desk *replay.Desk) tui.Replayer {
 // errForeign: the screen asks about something that is no backend of this package.
 var errForeign = errors.New("what is looked at cannot be replayed")
 
-// order is an order as a desk understands it.
-func order(o *tui.ReplayOrder) (out replay.Order, err error) {
-	out = replay.Order{To: o.To, Times: o.Times, Ignore: o.Ignore, Force: o.Force}
+// order is an order as the desk understands it.
+func (r *Replays) order(o *tui.ReplayOrder) (out replay.Order, err error) {
+	out = replay.Order{To: o.To, Node: o.Node, Times: o.Times, Ignore: o.Ignore, Force: o.Force}
 	if out.Stream, err = flow.ParseID(o.Stream); err != nil {
 		return out, err
 	}
@@ -40,6 +40,9 @@ func order(o *tui.ReplayOrder) (out replay.Order, err error) {
 			return out, err
 		}
 	}
+	if o.Node != "" && r.desk.Here {
+		return out, errors.New("it is sent from this machine: no node can be chosen")
+	}
 	if _, err = replay.NewRules(o.Ignore); err != nil {
 		return out, err
 	}
@@ -48,7 +51,7 @@ func order(o *tui.ReplayOrder) (out replay.Order, err error) {
 
 // Check implements tui.Replayer.
 func (r *Replays) Check(o tui.ReplayOrder) error {
-	_, err := order(&o)
+	_, err := r.order(&o)
 	return err
 }
 
@@ -58,7 +61,7 @@ func (r *Replays) Plan(ctx context.Context, of tui.Backend, o tui.ReplayOrder) (
 	if !ok {
 		return nil, errForeign
 	}
-	asked, err := order(&o)
+	asked, err := r.order(&o)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +69,7 @@ func (r *Replays) Plan(ctx context.Context, of tui.Backend, o tui.ReplayOrder) (
 	if err != nil {
 		return nil, err
 	}
-	out := &tui.ReplayPlan{Lines: told(p.Lines()), Sends: sends(p), Report: report(p.Report)}
+	out := &tui.ReplayPlan{Lines: told(p.Lines()), From: p.Origin(), Sends: sends(p), Report: report(p.Report)}
 	out.Against, out.Forcible = against(p)
 	out.Run = func(ctx context.Context, progress func(tui.ReplayProgress)) (*tui.ReplayResult, error) {
 		result, err := r.desk.Run(ctx, p, func(at replay.Progress) { progress(tui.ReplayProgress(at)) })

@@ -78,4 +78,7 @@ func TestReplayOfWhoMayNot(t *testing.T) {
 	if err := NewReplays(desk).Check(tui.ReplayOrder{Stream: "0000000000001", To: "nowhere"}); err == nil {
 		t.Error("a target without a port is taken")
 	}
+	if err := NewReplays(desk).Check(tui.ReplayOrder{Stream: "0000000000001", Node: "node-a"}); err == nil {
+		t.Error("a node is taken where this machine sends")
+	}
 }

@@ -75,6 +75,7 @@ func report(r *query.Report) tui.Report {
 		}
 		out.Newest = max(out.Newest, n.Newest)
 		out.Matched += n.Matched
+		out.More, out.Most = out.More || n.More, out.Most || n.Most
 		out.Dropped += n.Dropped
 		out.Lagged += n.Lagged
 		out.Notes = append(out.Notes, n.Notes...)
@@ -119,11 +120,18 @@ func (b *Backend) Nodes(ctx context.Context) ([]tui.Node, error) {
 		n := &nodes[i]
 		t := tui.Node{Name: n.Name, State: n.State, Problem: n.Problem, PacketRate: n.PacketRate, ByteRate: n.ByteRate, DropRate: n.DropRate,
 			Seen: n.Stats.Seen, Dropped: n.Stats.Dropped + n.QueueDrops + n.DiskDrops, Oldest: n.Oldest, Newest: n.Newest,
-			StoreUsed: n.StoreUsed, StoreLimit: n.StoreLimit, Pods: len(n.Pods)}
+			StoreUsed: n.StoreUsed, StoreLimit: n.StoreLimit}
+		if n.State == "reading" {
+			t.StoreLimit = 0 // a file does not fill up
+		}
 		for j := range n.Pods {
-			if p := &n.Pods[j]; p.Problem != "" {
+			p := &n.Pods[j]
+			if p.Problem != "" {
 				t.Problems = append(t.Problems, tui.PodProblem{Pod: p.Pod.String(), Problem: p.Problem})
+			} else if p.Own() {
+				continue
 			}
+			t.Pods++
 		}
 		out = append(out, t)
 	}

@@ -50,7 +50,11 @@ func (s *Snapshots) Create(ctx context.Context, name string, q tui.Query) (strin
 	case len(i.Missing) > 0:
 		return "", fmt.Errorf("snapshot %s is kept, with %d packets, and lacks all or some of %s", name, i.Packets, strings.Join(i.Missing, ", "))
 	}
-	return fmt.Sprintf("snapshot %s is kept: %d packets of %d nodes; scp CONSOLE:/snapshots/%s%s .", name, i.Packets, i.Nodes, name, snapshots.Ext), nil
+	nodes := "1 node"
+	if i.Nodes != 1 {
+		nodes = fmt.Sprintf("%d nodes", i.Nodes)
+	}
+	return fmt.Sprintf("snapshot %s is kept: %d packets of %s; scp CONSOLE:/snapshots/%s%s .", name, i.Packets, nodes, name, snapshots.Ext), nil
 }
 
 // Delete implements tui.SnapshotKeeper.

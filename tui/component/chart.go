@@ -20,6 +20,7 @@ type Chart struct {
 	Known        int64      // since when the series is complete, ns
 	From, To     int64      // picked part, ns; To 0: none
 	Cursor       int64      // a moment that is marked on the axis, ns; 0: none
+	Dated        bool       // the axis says which day it is
 	Note         style.Text // said where nothing is known, if there is room for it
 
 	Bin int64 // of the series, ns
@@ -187,7 +188,7 @@ func pick(yes bool, a, b *lipgloss.Style) *lipgloss.Style {
 // axis is the line of times: one at the left, one at the right, and what a column stands for.
 func (c *Chart) axis(n int, step, start int64) string {
 	layout := "15:04:05"
-	if span := c.Until - c.Since; span > int64(24*time.Hour) {
+	if span := c.Until - c.Since; span >= int64(24*time.Hour) {
 		layout = "01-02 15:04"
 	} else if span < int64(5*time.Second) {
 		layout = "15:04:05.000"
@@ -212,6 +213,9 @@ func (c *Chart) axis(n int, step, start int64) string {
 	right := clock(c.Until)
 	end := labelWidth + n - len(right)
 	first := clock(c.Since)
+	if c.Dated && !strings.Contains(layout, "-") {
+		first = time.Unix(0, c.Since).In(c.Location).Format("2006-01-02 ") + first
+	}
 	mid := "1 column = " + Duration(time.Duration(step))
 	if left+len(first) < end-1 {
 		put(left, first)

@@ -38,6 +38,7 @@ type Table struct {
 
 	width, height int // height without the title line
 	widths        []int
+	mover         Mover
 }
 
 // SetSize says how many cells there are, the title line included.

@@ -6,7 +6,7 @@ import "charm.land/bubbles/v2/key"
 type Packets struct {
 	Open, Next, Maximise, Fold, FoldAll key.Binding
 	NextMark, PrevMark                  key.Binding
-	Stream, Calls, Copy, Save           key.Binding
+	Stream, Flow, Calls, Copy, Save     key.Binding
 	Again, Later, Earlier, Times        key.Binding
 }
 
@@ -21,6 +21,7 @@ func NewPackets() Packets {
 		NextMark: bind("n", "next with a mark", "n"),
 		PrevMark: bind("N", "one before with a mark", "N"),
 		Stream:   bind("F", "follow its stream", "F"),
+		Flow:     bind("K", "all packets of its flow", "K"),
 		Calls:    bind("C", "its call", "C"),
 		Copy:     bind("c", "copy line, field or bytes", "c"),
 		Save:     bind("ctrl-s", "how to save them", "ctrl+s"),
@@ -39,5 +40,5 @@ func (k Packets) Short() []key.Binding {
 // Section is the map as help.
 func (k Packets) Section() Section {
 	return Section{"Packets", []key.Binding{k.Open, k.Next, k.Maximise, k.Fold, k.FoldAll, k.NextMark, k.PrevMark,
-		k.Stream, k.Calls, k.Copy, k.Save, k.Again, k.Later, k.Earlier, k.Times}}
+		k.Stream, k.Flow, k.Calls, k.Copy, k.Save, k.Again, k.Later, k.Earlier, k.Times}}
 }

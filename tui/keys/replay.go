@@ -4,10 +4,11 @@ import "charm.land/bubbles/v2/key"
 
 // Replay are the keys of a flow that is sent again, beside Move.
 type Replay struct {
-	Send, Open, Again, Plan             key.Binding
-	Result, Brief                       key.Binding
-	Target, Speed, Times, Ignore, Force key.Binding
-	Call, Stream, Copy, CopyAll         key.Binding
+	Send, Open, Again, Plan     key.Binding
+	Result, Brief               key.Binding
+	Target, Node, Speed, Times  key.Binding
+	Ignore, Force               key.Binding
+	Call, Stream, Copy, CopyAll key.Binding
 }
 
 // NewReplay is the key map of a flow that is sent again.
@@ -20,6 +21,7 @@ func NewReplay() Replay {
 		Result:  bind("tab", "plan or result", "tab"),
 		Brief:   bind("d", "only what differs", "d"),
 		Target:  bind("t", "target", "t"),
+		Node:    bind("N", "node that sends it", "N"),
 		Speed:   bind("s", "speed", "s"),
 		Times:   bind("n", "how often", "n"),
 		Ignore:  bind("i", "field that may differ", "i"),
@@ -38,6 +40,6 @@ func (k Replay) Short() []key.Binding {
 
 // Section is the map as help.
 func (k Replay) Section() Section {
-	return Section{"Replay", []key.Binding{k.Send, k.Open, k.Again, k.Plan, k.Result, k.Brief, k.Target, k.Speed, k.Times, k.Ignore, k.Force,
+	return Section{"Replay", []key.Binding{k.Send, k.Open, k.Again, k.Plan, k.Result, k.Brief, k.Target, k.Node, k.Speed, k.Times, k.Ignore, k.Force,
 		k.Call, k.Stream, k.Copy, k.CopyAll}}
 }

@@ -1,7 +1,12 @@
-// Package view holds the screens of the TUI: the calls, one call in detail, the nodes. Each
-// has the shape of a bubble (New, Update, View) and is used by the one goroutine of its
-// session. Nothing here reads or waits: what takes time runs as a command, its result comes
-// as a message, and both end with the context of the session.
+// Package view holds the screens of the TUI. Each has the shape of a bubble (New, Update, View)
+// and is used by the one goroutine of its session. Nothing here reads or waits: what takes time
+// runs as a command, its result comes as a message, and both end with the context of the session.
+//
+// A screen is the files that begin with its name: calls, with details for the pane of one call,
+// flows, packets, stream, servicemap, replay, snapshots, nodes, doctor. The others are what they
+// share: what is looked at (bar, window, timeline, clock, columns, saved), how it is asked (backend,
+// feed and gather), what is said of it (losses, empty), and what lies over it (modal, chooser, copy).
+// They are one package since each screen is made of most of that.
 //
 // Rows are copied from what a Backend lends; all text in them has passed style.Clean.
 package view
@@ -78,6 +83,8 @@ type Report struct {
 	OldestNode string
 	Newest     int64
 	Matched    uint64 // before Last cut it
+	More       bool   // not all was read, so that Matched is a lower bound
+	Most       bool   // what was seen at several places may count at each, so that it is an upper one
 	Dropped    uint64 // packets lost in the window
 	Lagged     uint64 // packets that following was too slow for
 	Notes      []string

@@ -292,16 +292,7 @@ func (b *bar) judge(c checkMsg) (cmd tea.Cmd, changed bool) {
 func (b *bar) openWindow() {
 	b.typing = typingWindow
 	b.when.Open("")
-	b.when.SetItems(Windows())
-}
-
-// Windows are the windows that are offered.
-func Windows() []component.Item {
-	return []component.Item{
-		{Text: "1m", Help: "the last minute, and on"}, {Text: "5m", Help: "the last 5 minutes, and on"},
-		{Text: "15m", Help: "the last 15 minutes, and on"}, {Text: "1h", Help: "the last hour, and on"},
-		{Text: "all", Help: "all that is kept"},
-	}
+	b.when.SetItems(b.host.Windows())
 }
 
 func (b *bar) pressWindow(e component.Event) (cmd tea.Cmd, changed bool) {
@@ -309,7 +300,7 @@ func (b *bar) pressWindow(e component.Event) (cmd tea.Cmd, changed bool) {
 	case component.Cancelled:
 		b.typing = notTyping
 	case component.Changed, component.Accepted:
-		w, err := ParseWindow(b.when.Input.Value(), b.host.Clock.Now(), b.host.Clock.Location)
+		w, err := b.host.ParseWindow(b.when.Input.Value())
 		b.when.State, b.when.Message = component.Good, ""
 		switch {
 		case b.when.Input.Blank():
@@ -366,6 +357,6 @@ func (b *bar) view(w, y int, right style.Text) (string, *Cursor) {
 // over lays what is offered while typing over the screen, below the bar in line y.
 func (b *bar) over(lines []string, w, y int) {
 	if p := b.openPrompt(); p != nil {
-		component.Over(lines, p.Popup(min(w-4, 96), len(lines)-y-1), 2, y+1)
+		component.Over(lines, p.Popup(min(w-2, 96), len(lines)-y-1), 2, y+1)
 	}
 }

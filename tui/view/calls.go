@@ -45,7 +45,6 @@ type Calls struct {
 	detailed bool // the detail pane is open
 	onDetail bool // and has the focus
 	maximise bool
-	topOnce  bool // the first g of gg
 }
 
 // probeMsg says what there is without the filter, for an empty list to explain itself.
@@ -131,7 +130,7 @@ func (m *Calls) reset() {
 	m.waiting, m.marked, m.probe = 0, 0, probeMsg{}
 	m.table.Cursor, m.table.Offset = 0, 0
 	m.feed = newFeed(m.host.Context, m.host.Backend, step, history, live)
-	m.feed.columns = fieldsOf(m.columns)
+	m.feed.columns, m.feed.shared = fieldsOf(m.columns), m.host.Shared
 }
 
 func (m *Calls) restart() tea.Cmd {

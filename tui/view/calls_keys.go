@@ -16,17 +16,12 @@ func (m *Calls) press(k tea.KeyPressMsg) tea.Cmd {
 	if cmd, changed, mine := m.bar.press(k); mine {
 		return m.renew(cmd, changed)
 	}
-	first := m.topOnce
-	m.topOnce = false
 	switch {
 	case key.Matches(k, m.Keys.Next):
 		return m.otherPane()
 	case key.Matches(k, m.Keys.Maximise):
 		m.maximise = !m.maximise
 		m.arrange()
-		return nil
-	case key.Matches(k, m.Move.Top) && k.String() == "g" && !first:
-		m.topOnce = true
 		return nil
 	case m.onDetail:
 		return m.pressDetail(k)
@@ -35,7 +30,14 @@ func (m *Calls) press(k tea.KeyPressMsg) tea.Cmd {
 }
 
 func (m *Calls) pressList(k tea.KeyPressMsg) tea.Cmd {
-	n := len(m.shown)
+	if moved, mine := m.table.Press(k, m.Move, len(m.shown)); mine {
+		if !moved {
+			return nil
+		}
+		cmd := m.moved()
+		m.follow = m.follow || key.Matches(k, m.Move.Bottom) && m.bar.scope.Window.Live() && !m.paused && m.sorted == nil
+		return cmd
+	}
 	switch {
 	case key.Matches(k, m.Keys.Open):
 		return m.openDetail()
@@ -72,31 +74,8 @@ func (m *Calls) pressList(k tea.KeyPressMsg) tea.Cmd {
 		return m.applyCell(true)
 	case key.Matches(k, m.Keys.Sort):
 		return m.sortBy(m.indexOf(&column{kind: strings.Index("TSDPUAL", k.String())}))
-	case key.Matches(k, m.Move.Left):
-		m.table.MoveColumn(-1)
-		return nil
-	case key.Matches(k, m.Move.Right):
-		m.table.MoveColumn(1)
-		return nil
-	case key.Matches(k, m.Move.Up):
-		m.table.Move(-1, n)
-	case key.Matches(k, m.Move.Down):
-		m.table.Move(1, n)
-	case key.Matches(k, m.Move.PageUp):
-		m.table.Move(-max(1, m.table.Height()-1), n)
-	case key.Matches(k, m.Move.PageDown):
-		m.table.Move(max(1, m.table.Height()-1), n)
-	case key.Matches(k, m.Move.Top):
-		m.table.To(0, n)
-	case key.Matches(k, m.Move.Bottom):
-		m.table.To(n-1, n)
-		cmd := m.moved()
-		m.follow = m.bar.scope.Window.Live() && !m.paused && m.sorted == nil
-		return cmd
-	default:
-		return nil
 	}
-	return m.moved()
+	return nil
 }
 
 func (m *Calls) pressDetail(k tea.KeyPressMsg) tea.Cmd {

@@ -78,11 +78,12 @@ func (m *Calls) tally() style.Text {
 	if m.history == nil {
 		return style.Text("reading … " + s)
 	}
-	if k := m.history.report.Matched; k > MaxRows && n >= MaxRows {
-		s = "newest " + group(uint64(n)) + " of " + group(k)
-		if m.bar.scope.Window.Live() {
-			s = "newest " + group(uint64(n)) + " calls"
-		}
+	switch k := m.history.report.Matched; {
+	case n < MaxRows:
+	case m.bar.scope.Window.Live(): // how many there are changes all the time
+		s = "newest " + s
+	case k > MaxRows:
+		s = "newest " + group(uint64(n)) + " of " + m.history.report.matched("call")
 	}
 	if m.marked > 0 {
 		s = group(uint64(m.marked)) + " marked, " + s
@@ -111,18 +112,13 @@ func (m *Calls) viewList(r rect) []string {
 		case colField:
 			return m.fieldCell(row, &m.columns[col])
 		case colTime:
-			previous := int64(0)
-			if i > 0 {
-				previous = m.shown[i-1].time
-			}
-			c.Text = clock.Cell(row.time, previous, mark0, m.table.Shown(col))
-			c.Style = st.Dim
+			c.Text, c.Style = clock.Row(i, func(i int) int64 { return m.shown[i].time }, mark0, m.table.Shown(col)), st.Dim
 		case colSource:
 			c.Text = row.src().text(m.table.Shown(col))
 		case colDestination:
 			c.Text = row.dst().text(m.table.Shown(col))
 		case colProtocol:
-			c.Text, c.Style = row.title, st.Dim
+			c.Text, c.Style = row.title(), st.Dim
 		case colSummary:
 			c.Text = row.summary
 			if row.err {
@@ -173,7 +169,7 @@ func (p *peer) text(w int) style.Text {
 
 // Status implements Screen: followed, paused, of which window.
 func (m *Calls) Status() (text style.Text, warn bool) {
-	window := style.Text(m.bar.scope.Window.Text(m.host.Clock.Location))
+	window := style.Text(m.bar.scope.Window.Text(m.host.Clock))
 	switch {
 	case m.work != nil:
 		return style.Text(m.progress()), true

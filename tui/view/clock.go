@@ -104,6 +104,15 @@ func (c *Clock) Title() style.Text {
 	return "TIME"
 }
 
+// Row is Cell of row i, where at tells the times of the rows.
+func (c *Clock) Row(i int, at func(i int) int64, mark int64, w int) style.Text {
+	previous := int64(0)
+	if i > 0 {
+		previous = at(i - 1)
+	}
+	return c.Cell(at(i), previous, mark, w)
+}
+
 // Cell is a time in a column of w cells; previous and mark are the times of other rows, ns, 0
 // where there is none.
 func (c *Clock) Cell(at, previous, mark int64, w int) style.Text {
@@ -130,7 +139,9 @@ func (c *Clock) Cell(at, previous, mark int64, w int) style.Text {
 		return apart(mark)
 	}
 	layout := "15:04:05"
-	if w >= 12 {
+	if w >= 15 {
+		layout = "15:04:05.000000"
+	} else if w >= 12 {
 		layout = "15:04:05.000"
 	} else if w >= 10 {
 		layout = "15:04:05.0"

@@ -31,6 +31,7 @@ type Details struct {
 	lines         []component.Line
 	cursor        int
 	offset        int
+	mover         component.Mover
 	width, height int
 	layout        bodyLayout
 	folded        map[style.Text]bool // sections, by their name
@@ -160,7 +161,10 @@ func (d *Details) click(line int) {
 }
 
 func (d *Details) press(k tea.KeyPressMsg, move keys.Move) tea.Cmd {
+	to, mine := d.mover.Press(k, move, d.cursor, len(d.lines), d.rows())
 	switch {
+	case mine:
+		d.to(to)
 	case key.Matches(k, d.Keys.Again):
 		return d.search(1)
 	case key.Matches(k, d.Keys.Before):
@@ -169,18 +173,6 @@ func (d *Details) press(k tea.KeyPressMsg, move keys.Move) tea.Cmd {
 		return d.fold()
 	case key.Matches(k, d.Keys.FoldAll):
 		return d.foldAll()
-	case key.Matches(k, move.Up):
-		d.to(d.cursor - 1)
-	case key.Matches(k, move.Down):
-		d.to(d.cursor + 1)
-	case key.Matches(k, move.PageUp):
-		d.to(d.cursor - max(1, d.rows()-1))
-	case key.Matches(k, move.PageDown):
-		d.to(d.cursor + max(1, d.rows()-1))
-	case key.Matches(k, move.Top):
-		d.to(0)
-	case key.Matches(k, move.Bottom):
-		d.to(len(d.lines) - 1)
 	}
 	return nil
 }
@@ -266,7 +258,7 @@ func (d *Details) title(focused bool) string {
 	}
 	name := style.Text("details")
 	if d.row != nil {
-		name = d.row.title + " " + d.row.summary
+		name = d.row.title() + " " + d.row.summary
 	}
 	pos := style.Text("")
 	if n := len(d.lines); n > d.rows() && n > 0 {

@@ -56,7 +56,7 @@ type Doctor struct {
 	all           bool
 	lines         []component.Line
 	offset        int
-	topOnce       bool
+	mover         component.Mover
 	width, height int
 }
 
@@ -137,9 +137,10 @@ func (m *Doctor) Update(msg tea.Msg) tea.Cmd {
 }
 
 func (m *Doctor) press(k tea.KeyPressMsg) tea.Cmd {
-	first := m.topOnce
-	m.topOnce = false
-	switch page := max(1, m.height-2); {
+	to, mine := m.mover.Press(k, m.Move, m.offset, max(0, len(m.lines)-m.height)+1, m.height-1)
+	switch {
+	case mine:
+		m.to(to)
 	case key.Matches(k, m.Keys.All):
 		if m.examiner == nil {
 			return refuse("nothing is examined here: there is no more to show")
@@ -154,20 +155,6 @@ func (m *Doctor) press(k tea.KeyPressMsg) tea.Cmd {
 			return refuse("the nodes are being asked already")
 		}
 		return tea.Batch(m.ask(), flash("asking the nodes"))
-	case key.Matches(k, m.Move.Up):
-		m.to(m.offset - 1)
-	case key.Matches(k, m.Move.Down):
-		m.to(m.offset + 1)
-	case key.Matches(k, m.Move.PageUp):
-		m.to(m.offset - page)
-	case key.Matches(k, m.Move.PageDown):
-		m.to(m.offset + page)
-	case key.Matches(k, m.Move.Top):
-		if m.topOnce = k.String() == "g" && !first; !m.topOnce {
-			m.to(0)
-		}
-	case key.Matches(k, m.Move.Bottom):
-		m.to(len(m.lines))
 	}
 	return nil
 }
@@ -178,6 +165,9 @@ func (m *Doctor) to(at int) { m.offset = max(0, min(at, len(m.lines)-m.height)) 
 func (m *Doctor) lay() {
 	st := m.host.Styles
 	m.lines = m.lines[:0]
+	if m.host.Home.All() && len(m.found) > 0 { // a snapshot is looked at
+		m.put("· ", st.Dim, "This is what is captured now, not the snapshot that is looked at.", st.Dim)
+	}
 	last := "\x00" // no node
 	for i := range m.found {
 		f := &m.found[i]

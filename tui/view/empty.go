@@ -3,9 +3,7 @@ package view
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/sshark/sshark/tui/component"
 	"github.com/sshark/sshark/tui/style"
@@ -21,12 +19,9 @@ type reason struct {
 
 // why finds the reason for an empty list: the first that holds, the nearest cause first.
 func (m *Calls) why() reason {
-	clock := func(ns int64) string {
-		return time.Unix(0, ns).In(m.host.Clock.Location).Format("2006-01-02 15:04:05")
-	}
 	a := m.history
 	if a == nil {
-		return reason{what: "Reading what is kept …", why: []string{m.bar.scope.Window.Text(m.host.Clock.Location)}}
+		return reason{what: "Reading what is kept …", why: []string{m.bar.scope.Window.Text(m.host.Clock)}}
 	}
 	for _, a := range []*answer{m.history, m.live} {
 		if a != nil && a.err != nil && !errors.Is(a.err, context.Canceled) {
@@ -49,8 +44,7 @@ func (m *Calls) why() reason {
 		}
 		return r
 	}
-	since, until := m.bar.bounds()
-	oldest, newest := a.report.Oldest, a.report.Newest
+	oldest, _ := span(&a.report, nodes)
 	reading, pods, problems := false, 0, []PodProblem(nil)
 	rate := 0.0
 	for _, n := range nodes.Nodes {
@@ -58,10 +52,6 @@ func (m *Calls) why() reason {
 		pods += n.Pods
 		problems = append(problems, n.Problems...)
 		rate += n.PacketRate
-		newest = max(newest, n.Newest)
-		if n.Oldest != 0 && (oldest == 0 || n.Oldest < oldest) {
-			oldest = n.Oldest
-		}
 	}
 	if nodes.Asked && oldest == 0 && pods == 0 && !reading {
 		r := reason{what: "No pod is captured.", why: []string{"Nothing runs in a network namespace that the " + count(len(nodes.Nodes), "node") + " may capture."},
@@ -75,15 +65,8 @@ func (m *Calls) why() reason {
 		}
 		return r
 	}
-	if until != 0 && oldest != 0 && until <= oldest {
-		return reason{what: "This window is older than the oldest packet kept.",
-			why: []string{"Window: until " + clock(until), "Oldest packet: " + clock(oldest) + onNode(a.report.OldestNode)},
-			do:  []string{"w  for another window", "esc  for the one before"}}
-	}
-	if newest != 0 && newest < since && !reading {
-		return reason{what: "No packet came in within this window.",
-			why: []string{"Newest packet: " + clock(newest)},
-			do:  []string{"w  for an older window, or: all", ":nodes  to see whether the capture goes on"}}
+	if r, ok := m.bar.missed(&a.report, nodes); ok {
+		return r
 	}
 	if m.bar.query() != "" {
 		r := reason{what: "The filter matches none of the calls.", do: []string{"/  to change the filter", "w  for another window", "esc  to see all calls"}}
@@ -91,17 +74,56 @@ func (m *Calls) why() reason {
 		case m.probe.done && m.probe.err == nil && m.probe.report.Matched == 0:
 			r.what = "There is no call in this window, with or without the filter."
 		case m.probe.done && m.probe.err == nil:
-			r.what = fmt.Sprintf("The filter matches none of %s.", count(int(m.probe.report.Matched), "call"))
+			r.what = "The filter matches none of " + m.probe.report.matched("call") + "."
 		}
-		r.why = append(r.why, m.bar.query(), m.bar.scope.Window.Text(m.host.Clock.Location))
+		r.why = append(r.why, m.bar.query(), m.bar.scope.Window.Text(m.host.Clock))
 		return r
 	}
-	r := reason{what: "There is no call in this window.", why: []string{m.bar.scope.Window.Text(m.host.Clock.Location)},
+	r := reason{what: "There is no call in this window.", why: []string{m.bar.scope.Window.Text(m.host.Clock)},
 		do: []string{"w  for another window"}}
 	if rate > 0 {
 		r.why = append(r.why, component.Number(rate)+" packets come in each second, but no protocol claims them: they are kept as flows.")
 	}
 	return r
+}
+
+// span is from when to when packets are kept, as an answer and the nodes tell; 0 is not known.
+func span(r *Report, nodes NodesMsg) (oldest, newest int64) {
+	oldest, newest = r.Oldest, r.Newest
+	for _, n := range nodes.Nodes {
+		newest = max(newest, n.Newest)
+		if n.Oldest != 0 && (oldest == 0 || n.Oldest < oldest) {
+			oldest = n.Oldest
+		}
+	}
+	return oldest, newest
+}
+
+// nothingKept is the reason for an empty answer where there is nothing to answer from.
+func nothingKept() reason {
+	return reason{what: "No packet is kept yet.", do: []string{":doctor  to see why", ":nodes  to see each node"}}
+}
+
+// missed is the reason for an empty answer where no packet is kept of any part of the window.
+func (b *bar) missed(r *Report, nodes NodesMsg) (why reason, ok bool) {
+	oldest, newest := span(r, nodes)
+	since, until := b.bounds()
+	before, behind := until != 0 && until <= oldest, newest != 0 && newest < since
+	switch {
+	case !before && !behind:
+		return reason{}, false
+	case b.host.Home.All(): // a file, or a snapshot
+		return reason{what: "There is no packet of this window.",
+			why: []string{"Window: " + b.scope.Window.Text(b.host.Clock), "Packets: from " + b.moment(oldest) + " to " + b.moment(newest)},
+			do:  []string{"0  for all of it", "w  for another window", "esc  for the one before"}}, true
+	case before:
+		return reason{what: "This window is older than the oldest packet kept.",
+			why: []string{"Window: until " + b.moment(until), "Oldest packet: " + b.moment(oldest) + onNode(r.OldestNode)},
+			do:  []string{"w  for another window", "esc  for the one before"}}, true
+	}
+	return reason{what: "No packet came in within this window.",
+		why: []string{"Newest packet: " + b.moment(newest)},
+		do:  []string{"w  for an older window, or: all", ":nodes  to see whether the capture goes on"}}, true
 }
 
 func onNode(n string) string {

@@ -52,6 +52,7 @@ type feed struct {
 	history *Query
 	live    *Query
 	columns []string // fields that are columns
+	shared  *Shared
 	out     chan batchMsg
 
 	mu   sync.Mutex
@@ -105,7 +106,7 @@ func (f *feed) ask(q *Query, end func(*batchMsg, *answer)) {
 		}
 	}()
 	defer guard(&a.err)
-	var c copier
+	c := copier{shared: f.shared}
 	if c.fields = len(f.columns); c.fields > 0 {
 		if c.read, a.err = f.backend.Columns(f.columns...); a.err != nil {
 			return

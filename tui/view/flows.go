@@ -41,7 +41,6 @@ type Flows struct {
 	detail        flowPane
 	detailed      bool
 	maximise      bool
-	topOnce       bool
 	width, height int
 }
 
@@ -272,14 +271,14 @@ func (m *Flows) Losses() style.Text {
 
 // Status implements Screen.
 func (m *Flows) Status() (text style.Text, warn bool) {
-	window := style.Text(m.bar.scope.Window.Text(m.host.Clock.Location))
+	window := style.Text(m.bar.scope.Window.Text(m.host.Clock))
 	switch {
 	case m.history == nil:
 		return "reading … · " + window, true
 	case m.live.failed() != "" && m.host.Context.Err() == nil:
 		return "‖ stopped · " + window, true
 	case m.coming != nil && m.live == nil:
-		return "▸ live: flows come as they end · " + window, false
+		return "▸ live, as they end · " + window, false
 	}
 	return window, false
 }

@@ -15,10 +15,14 @@ func (m *Flows) press(k tea.KeyPressMsg) tea.Cmd {
 	if cmd, changed, mine := m.bar.press(k); mine {
 		return m.renew(cmd, changed)
 	}
-	first := m.topOnce
-	m.topOnce = false
-	n := len(m.rows)
-	page := max(1, m.table.Height()-1)
+	if moved, mine := m.table.Press(k, m.Move, len(m.rows)); mine {
+		if !moved {
+			return nil
+		}
+		cmd := m.moved()
+		m.newest = m.newest || key.Matches(k, m.Move.Bottom) && m.table.Sorted < 0
+		return cmd
+	}
 	switch {
 	case key.Matches(k, m.Keys.Open):
 		return m.goTo("packets")
@@ -59,34 +63,8 @@ func (m *Flows) press(k tea.KeyPressMsg) tea.Cmd {
 		return flash("times: %s", m.host.Clock.Form)
 	case key.Matches(k, m.Keys.Follow):
 		return m.follow()
-	case key.Matches(k, m.Move.Top) && k.String() == "g" && !first:
-		m.topOnce = true
-		return nil
-	case key.Matches(k, m.Move.Left):
-		m.table.MoveColumn(-1)
-		return nil
-	case key.Matches(k, m.Move.Right):
-		m.table.MoveColumn(1)
-		return nil
-	case key.Matches(k, m.Move.Up):
-		m.table.Move(-1, n)
-	case key.Matches(k, m.Move.Down):
-		m.table.Move(1, n)
-	case key.Matches(k, m.Move.PageUp):
-		m.table.Move(-page, n)
-	case key.Matches(k, m.Move.PageDown):
-		m.table.Move(page, n)
-	case key.Matches(k, m.Move.Top):
-		m.table.To(0, n)
-	case key.Matches(k, m.Move.Bottom):
-		m.table.To(n-1, n)
-		cmd := m.moved()
-		m.newest = m.table.Sorted < 0
-		return cmd
-	default:
-		return nil
 	}
-	return m.moved()
+	return nil
 }
 
 func (m *Flows) goTo(view string) tea.Cmd {
@@ -116,7 +94,7 @@ func (m *Flows) follow() tea.Cmd {
 	case m.live != nil:
 		return m.again()
 	case m.newest && m.table.Sorted < 0:
-		return flash("this follows already: flows are told as they end")
+		return flash("this follows: a flow comes when it was closed, or quiet for a minute; R reads all of them now")
 	}
 	m.newest = true
 	m.table.Sorted, m.table.Reverse = -1, false
@@ -285,11 +263,7 @@ func (m *Flows) list() []string {
 		c := component.Cell{Style: st.Text}
 		switch col {
 		case flowTime:
-			previous := int64(0)
-			if i > 0 {
-				previous = m.rows[i-1].flow.First
-			}
-			c.Text, c.Style = clock.Cell(r.flow.First, previous, m.rows[0].flow.First, m.table.Shown(col)), st.Dim
+			c.Text, c.Style = clock.Row(i, func(i int) int64 { return m.rows[i].flow.First }, m.rows[0].flow.First, m.table.Shown(col)), st.Dim
 		case flowClient:
 			c.Text = r.client.text(m.table.Shown(col))
 		case flowServer:
@@ -338,8 +312,12 @@ func (m *Flows) tally() style.Text {
 	if m.history == nil {
 		return style.Text("reading …, esc stops it · " + s)
 	}
-	if k := m.history.report.Matched; k > uint64(len(m.rows)) && len(m.rows) >= MaxRows {
-		s = "newest " + group(uint64(len(m.rows))) + " of " + group(k)
+	switch k := m.history.report.Matched; {
+	case len(m.rows) < MaxRows:
+	case m.bar.scope.Window.Live():
+		s = "newest " + s
+	case k > MaxRows:
+		s = "newest " + group(uint64(len(m.rows))) + " of " + m.history.report.matched("flow")
 	}
 	return style.Text(s)
 }
@@ -348,7 +326,7 @@ func (m *Flows) tally() style.Text {
 func (m *Flows) why() reason {
 	switch {
 	case m.history == nil:
-		return reason{what: "Reading what is kept …", why: []string{m.bar.scope.Window.Text(m.host.Clock.Location)}, do: []string{"esc  stops it"}}
+		return reason{what: "Reading what is kept …", why: []string{m.bar.scope.Window.Text(m.host.Clock)}, do: []string{"esc  stops it"}}
 	case m.history.failed() != "":
 		return failure("The question failed.", m.history)
 	case m.history.err != nil:
@@ -356,15 +334,16 @@ func (m *Flows) why() reason {
 	case m.nodes.Asked && m.nodes.Err == nil && len(m.nodes.Nodes) == 0:
 		return reason{what: "There is no node.", why: []string{"No worker has reported to this console."}, do: []string{"Look whether a worker runs on each node."}, error: true}
 	}
-	r := reason{what: "There is no flow in this window.", why: []string{m.bar.scope.Window.Text(m.host.Clock.Location)}, do: []string{"w  for another window"}}
+	if oldest, _ := span(&m.history.report, m.nodes); m.nodes.Asked && oldest == 0 {
+		return nothingKept()
+	}
+	if r, ok := m.bar.missed(&m.history.report, m.nodes); ok {
+		return r
+	}
+	r := reason{what: "There is no flow in this window.", why: []string{m.bar.scope.Window.Text(m.host.Clock)}, do: []string{"w  for another window"}}
 	if q := m.bar.query(); q != "" {
 		r.what, r.why = "The filter matches no flow.", append([]string{q}, r.why...)
 		r.do = append([]string{"/  to change the filter", "esc  to see all flows"}, r.do...)
-	}
-	_, until := m.bar.bounds()
-	if oldest := m.history.report.Oldest; oldest != 0 && until != 0 && until <= oldest {
-		r.what = "This window is older than the oldest packet kept."
-		r.why = append(r.why, "Oldest packet: "+clockText(m.host.Clock, oldest)+onNode(m.history.report.OldestNode))
 	}
 	return r
 }

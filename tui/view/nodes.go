@@ -20,7 +20,6 @@ type Nodes struct {
 	table         component.Table
 	msg           NodesMsg
 	width, height int
-	topOnce       bool
 }
 
 // The columns of the list of nodes.
@@ -92,29 +91,14 @@ func (m *Nodes) Update(msg tea.Msg) tea.Cmd {
 		m.msg = msg
 		m.table.To(m.table.Cursor, len(msg.Nodes))
 	case tea.KeyPressMsg:
-		first := m.topOnce
-		m.topOnce = false
+		if _, mine := m.table.Press(msg, m.Move, n); mine {
+			break
+		}
 		switch {
 		case key.Matches(msg, m.Keys.Calls):
 			return m.calls(false)
 		case key.Matches(msg, m.Keys.Exclude):
 			return m.calls(true)
-		case key.Matches(msg, m.Move.Up):
-			m.table.Move(-1, n)
-		case key.Matches(msg, m.Move.Down):
-			m.table.Move(1, n)
-		case key.Matches(msg, m.Move.PageUp):
-			m.table.Move(-max(1, m.table.Height()-1), n)
-		case key.Matches(msg, m.Move.PageDown):
-			m.table.Move(max(1, m.table.Height()-1), n)
-		case key.Matches(msg, m.Move.Top):
-			if msg.String() == "g" && !first {
-				m.topOnce = true
-				break
-			}
-			m.table.To(0, n)
-		case key.Matches(msg, m.Move.Bottom):
-			m.table.To(n-1, n)
 		}
 	case tea.MouseWheelMsg:
 		switch msg.Button {

@@ -24,22 +24,22 @@ type Packets struct {
 	bar  *bar
 	of   Ref // the flow; no stream: the packets are those of the scope
 
-	ctx    context.Context
-	close  context.CancelFunc
-	ask    *gatherer[*packetRow] // nil: nothing is being read
-	answer *answer
-	begun  time.Time
-	flow   flowMsg
-	rows   []*packetRow
-	names  map[netip.Addr]style.Text
-	part   int
-	jumped bool
+	ctx     context.Context
+	close   context.CancelFunc
+	ask     *gatherer[*packetRow] // nil: nothing is being read
+	answer  *answer
+	seeking *seeking // nil: no flow is being sought
+	begun   time.Time
+	flow    flowMsg
+	rows    []*packetRow
+	names   map[netip.Addr]style.Text
+	part    int
+	jumped  bool
 
 	table         component.Table
 	tree          layerTree
 	onTree        bool
 	maximise      bool
-	topOnce       bool
 	width, height int
 }
 
@@ -98,6 +98,7 @@ func (m *Packets) renew(cmd tea.Cmd, changed bool) tea.Cmd {
 
 // read asks for packets.
 func (m *Packets) read() tea.Cmd {
+	m.unseek()
 	if m.ask != nil {
 		m.ask.cancel()
 	}
@@ -123,6 +124,8 @@ func (m *Packets) Update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case gathered[*packetRow]:
 		return m.take(msg)
+	case soughtMsg:
+		return m.sought(msg)
 	case flowMsg:
 		if msg.by == any(m) {
 			m.flow = msg
@@ -234,6 +237,8 @@ func (m *Packets) Close() { m.close() }
 // the filter.
 func (m *Packets) Back() (tea.Cmd, bool) {
 	switch {
+	case m.unseek():
+		return flash("its flow is not sought any more"), true
 	case m.ask != nil:
 		m.ask.cancel()
 		m.ask, m.answer = nil, stopped()
@@ -252,17 +257,29 @@ func (m *Packets) Back() (tea.Cmd, bool) {
 }
 
 // Losses implements Screen.
-func (m *Packets) Losses() style.Text { return losses(m.host, m.answer, nil) }
+func (m *Packets) Losses() style.Text {
+	lost := losses(m.host, m.answer, nil)
+	if m.of.Stream == "" && m.answer != nil {
+		lost = join(lost, style.Clean(m.bar.lacks(&m.answer.report)))
+	}
+	return lost
+}
 
 // Status implements Screen.
 func (m *Packets) Status() (text style.Text, warn bool) {
 	switch {
+	case m.seeking != nil:
+		return "looking for its flow …", true
 	case m.ask != nil:
 		return "reading …", true
 	case m.answer == nil:
 		return "", false
 	}
-	return style.Text("as of " + m.begun.In(m.host.Clock.Location).Format("15:04:05")), false
+	text = style.Text("as of " + m.begun.In(m.host.Clock.Location).Format("15:04:05"))
+	if m.of.Stream == "" {
+		text += " · " + style.Text(m.bar.scope.Window.Text(m.host.Clock))
+	}
+	return text, false
 }
 
 // Short implements Screen.

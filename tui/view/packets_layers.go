@@ -21,6 +21,7 @@ type layerTree struct {
 	lines  []treeLine
 	cursor int
 	offset int
+	mover  component.Mover
 
 	height int
 }

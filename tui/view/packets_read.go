@@ -23,15 +23,16 @@ const (
 
 // packetRow is one packet in the list, or a name alone.
 type packetRow struct {
-	name     *pcap.Name
-	number   int // in its flow, or in the answer, from 1
-	packet   pcap.Packet
-	captured int // bytes; packet.Data may have fewer
-	src, dst netip.AddrPort
-	proto    style.Text
-	info     style.Text
-	marks    tcp.Marks
-	payload  int // bytes on the wire behind the transport's header
+	name      *pcap.Name
+	number    int // in its flow, or in the answer, from 1
+	packet    pcap.Packet
+	captured  int            // bytes; packet.Data may have fewer
+	src, dst  netip.AddrPort // of no port where there is none; invalid: no addresses were found
+	transport flow.Proto
+	proto     style.Text
+	info      style.Text
+	marks     tcp.Marks
+	payload   int // bytes on the wire behind the transport's header
 }
 
 // packetReader makes rows of packets that are lent. One goroutine uses it.
@@ -64,7 +65,7 @@ func (r *packetReader) take(p *pcap.Packet, wanted bool) *packetRow {
 	row := &packetRow{number: r.number, packet: *p, captured: len(p.Data), marks: marks}
 	row.packet.Data = bytes.Clone(p.Data[:min(len(p.Data), maxPacketBytes)])
 	if known {
-		row.src, row.dst = h.Key.Addr(h.Dir), h.Key.Addr(h.Dir.Other())
+		row.src, row.dst, row.transport = h.Key.Addr(h.Dir), h.Key.Addr(h.Dir.Other()), h.Key.Proto
 		row.payload = max(0, h.WireEnd-h.Payload)
 	}
 	row.describe(h, known, a)

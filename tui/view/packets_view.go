@@ -3,7 +3,6 @@ package view
 import (
 	"encoding/hex"
 	"strings"
-	"time"
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
@@ -20,8 +19,9 @@ func (m *Packets) press(k tea.KeyPressMsg) tea.Cmd {
 	} else if key.Matches(k, m.bar.keys.Filter, m.bar.keys.Window, m.bar.keys.Errors) {
 		return refuse("these are the packets of one flow; :packets shows those of a filter and a window")
 	}
-	first := m.topOnce
-	m.topOnce = false
+	if m.move(k) {
+		return nil
+	}
 	row := m.selected()
 	switch {
 	case row == nil && key.Matches(k, m.Keys.Next, m.Keys.Maximise, m.Keys.Open, m.Keys.Fold, m.Keys.FoldAll):
@@ -44,12 +44,11 @@ func (m *Packets) press(k tea.KeyPressMsg) tea.Cmd {
 	case key.Matches(k, m.Keys.PrevMark):
 		return m.toMark(-1)
 	case key.Matches(k, m.Keys.Stream):
-		return m.openStream(row)
+		return m.openStream()
+	case key.Matches(k, m.Keys.Flow):
+		return m.openFlow()
 	case key.Matches(k, m.Keys.Calls):
-		if row == nil || m.of.Stream == "" {
-			return refuse("it is not known of which flow this packet is: go to its flow with :flows")
-		}
-		return goCalls(m.of, row.packet.Time)
+		return m.openCalls()
 	case key.Matches(k, m.Keys.Copy):
 		return m.copy(row)
 	case key.Matches(k, m.Keys.Save):
@@ -76,74 +75,34 @@ func (m *Packets) press(k tea.KeyPressMsg) tea.Cmd {
 		m.part--
 		m.jumped = true
 		return m.read()
-	case key.Matches(k, m.Move.Top) && k.String() == "g" && !first:
-		m.topOnce = true
-		return nil
-	case m.onTree:
-		m.pressTree(k)
-		return nil
+	case key.Matches(k, m.Keys.Open) && m.onTree:
+		m.tree.fold(func(was bool) bool { return !was })
 	case key.Matches(k, m.Keys.Open):
 		m.focus(true)
-		return nil
 	}
-	m.pressList(k)
 	return nil
 }
 
-func (m *Packets) pressList(k tea.KeyPressMsg) {
-	n := len(m.rows)
-	page := max(1, m.table.Height()-1)
-	switch {
-	case key.Matches(k, m.Move.Up):
-		m.table.Move(-1, n)
-	case key.Matches(k, m.Move.Down):
-		m.table.Move(1, n)
-	case key.Matches(k, m.Move.PageUp):
-		m.table.Move(-page, n)
-	case key.Matches(k, m.Move.PageDown):
-		m.table.Move(page, n)
-	case key.Matches(k, m.Move.Top):
-		m.table.To(0, n)
-	case key.Matches(k, m.Move.Bottom):
-		m.table.To(n-1, n)
+// move leads through the list, or through the layers.
+func (m *Packets) move(k tea.KeyPressMsg) (mine bool) {
+	if !m.onTree {
+		_, mine = m.table.Press(k, m.Move, len(m.rows))
+		m.tree.show(m.selected())
+		return mine
 	}
-	m.tree.show(m.selected())
-}
-
-func (m *Packets) pressTree(k tea.KeyPressMsg) {
 	t := &m.tree
-	page := max(1, t.height-1)
+	to, mine := t.mover.Press(k, m.Move, t.cursor, len(t.lines), t.height)
 	switch {
-	case key.Matches(k, m.Keys.Open):
-		t.fold(func(was bool) bool { return !was })
+	case mine:
+		t.to(to)
 	case key.Matches(k, m.Move.Left):
 		t.fold(func(bool) bool { return false })
 	case key.Matches(k, m.Move.Right):
 		t.fold(func(bool) bool { return true })
-	case key.Matches(k, m.Move.Up):
-		t.to(t.cursor - 1)
-	case key.Matches(k, m.Move.Down):
-		t.to(t.cursor + 1)
-	case key.Matches(k, m.Move.PageUp):
-		t.to(t.cursor - page)
-	case key.Matches(k, m.Move.PageDown):
-		t.to(t.cursor + page)
-	case key.Matches(k, m.Move.Top):
-		t.to(0)
-	case key.Matches(k, m.Move.Bottom):
-		t.to(len(t.lines) - 1)
+	default:
+		return false
 	}
-}
-
-func (m *Packets) openStream(row *packetRow) tea.Cmd {
-	if m.of.Stream == "" {
-		return refuse("it is not known of which flow this packet is: go to its flow with :flows, and press F")
-	}
-	of := m.of
-	if row != nil {
-		of.Time = row.packet.Time
-	}
-	return Go(GoMsg{View: "stream", Scope: m.bar.scope, Of: of})
+	return true
 }
 
 func (m *Packets) copy(row *packetRow) tea.Cmd {
@@ -281,14 +240,7 @@ func (m *Packets) list() []string {
 		c := component.Cell{Style: st.Text}
 		switch col {
 		case packetTime:
-			previous := int64(0)
-			if i > 0 {
-				previous = m.rows[i-1].packet.Time
-			}
-			c.Text, c.Style = clock.Cell(row.packet.Time, previous, m.rows[0].packet.Time, m.table.Shown(col)), st.Dim
-			if f := clock.Form; m.table.Shown(col) >= 15 && (f == LocalTime || f == UTCTime) {
-				c.Text = style.Text(time.Unix(0, row.packet.Time).In(clock.Location).Format("15:04:05.000000"))
-			}
+			c.Text, c.Style = clock.Row(i, func(i int) int64 { return m.rows[i].packet.Time }, m.rows[0].packet.Time, m.table.Shown(col)), st.Dim
 		case packetSource:
 			c.Text = m.name(row.src, m.table.Shown(col))
 		case packetDestination:
@@ -392,11 +344,17 @@ func (m *Packets) why() reason {
 	case m.of.Stream != "":
 		return reason{what: "No packet is kept of this flow any more.", why: []string{"The oldest packets go when a node's store is full."}, do: []string{":nodes  says how far back each goes", "esc  leads back"}}
 	}
+	if r := &m.answer.report; r.Oldest == 0 && len(r.Missing) == 0 {
+		return nothingKept()
+	}
+	if r, ok := m.bar.missed(&m.answer.report, NodesMsg{}); ok {
+		return r
+	}
 	r := reason{what: "There is no packet in this window.", do: []string{"w  for another window", ":nodes  to see what is captured"}}
 	if q := m.bar.query(); q != "" {
 		r.what, r.why = "The filter matches no packet in this window.", strings.Split(q, "\n")
 		r.do = append([]string{"/  to change the filter"}, r.do...)
 	}
-	r.why = append(r.why, m.bar.scope.Window.Text(m.host.Clock.Location))
+	r.why = append(r.why, m.bar.scope.Window.Text(m.host.Clock))
 	return r
 }

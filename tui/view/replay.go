@@ -25,6 +25,7 @@ type Replay struct {
 	of     Ref
 	from   Scope // that one came from
 	flow   flowMsg
+	nodes  NodesMsg
 
 	ctx      context.Context // of the view
 	close    context.CancelFunc
@@ -41,7 +42,7 @@ type Replay struct {
 	rows          []replayRow
 	cursor        int
 	offset        int
-	topOnce       bool
+	mover         component.Mover
 	width, height int
 }
 
@@ -70,9 +71,10 @@ type (
 	progressMsg struct{ by *playing }
 )
 
-// NewReplay makes the view of a flow that is to be sent again; player is nil where that is off.
-func NewReplay(h *Host, player Replayer, of Ref, from Scope) *Replay {
-	m := &Replay{Keys: keys.NewReplay(), Move: keys.NewMove(), host: h, player: player, of: of, from: from,
+// NewReplay makes the view of a flow that is to be sent again, with what is known of the nodes by
+// now; player is nil where that is off.
+func NewReplay(h *Host, player Replayer, known NodesMsg, of Ref, from Scope) *Replay {
+	m := &Replay{Keys: keys.NewReplay(), Move: keys.NewMove(), host: h, player: player, of: of, from: from, nodes: known,
 		order: ReplayOrder{Stream: of.Stream, Times: 1}}
 	m.ctx, m.close = context.WithCancel(h.Context)
 	return m
@@ -181,6 +183,8 @@ func (m *Replay) Update(msg tea.Msg) tea.Cmd {
 		if msg.by == m.playing && m.playing != nil {
 			return m.later(msg.by)
 		}
+	case NodesMsg:
+		m.nodes = msg
 	case flowMsg:
 		if msg.by == any(m) {
 			m.flow = msg

@@ -21,24 +21,10 @@ func (m *Replay) press(k tea.KeyPressMsg) tea.Cmd {
 		}
 		return cmd
 	}
-	first := m.topOnce
-	m.topOnce = false
-	page := max(1, m.room()-1)
+	to, mine := m.mover.Press(k, m.Move, m.cursor, len(m.rows), m.room())
 	switch {
-	case key.Matches(k, m.Move.Top):
-		if m.topOnce = k.String() == "g" && !first; !m.topOnce {
-			m.to(0)
-		}
-	case key.Matches(k, m.Move.Bottom):
-		m.to(len(m.rows) - 1)
-	case key.Matches(k, m.Move.Up):
-		m.to(m.cursor - 1)
-	case key.Matches(k, m.Move.Down):
-		m.to(m.cursor + 1)
-	case key.Matches(k, m.Move.PageUp):
-		m.to(m.cursor - page)
-	case key.Matches(k, m.Move.PageDown):
-		m.to(m.cursor + page)
+	case mine:
+		m.to(to)
 	case !key.Matches(k, m.Keys.Section().Bindings...):
 	case m.player == nil:
 		return refuse("replay is turned off here")
@@ -84,6 +70,16 @@ func (m *Replay) press(k tea.KeyPressMsg) tea.Cmd {
 			o.To = v
 			return nil
 		})
+	case key.Matches(k, m.Keys.Node):
+		cmd := m.prompt("node", "a node's name; nothing: the client's, or the one that saw it", m.order.Node, func(o *ReplayOrder, v string) error {
+			o.Node = v
+			return m.known(v)
+		})
+		if a, ok := m.modal.(*ask); ok {
+			a.items = m.nodeNames
+			a.judge()
+		}
+		return cmd
 	case key.Matches(k, m.Keys.Speed):
 		return m.prompt("speed", "2, 0.5, max; nothing: in turns with the server", m.order.Speed, func(o *ReplayOrder, v string) error {
 			o.Speed = v
@@ -165,6 +161,25 @@ func (m *Replay) prompt(title, empty style.Text, value string, set func(o *Repla
 	a.judge()
 	m.modal = a
 	return nil
+}
+
+// nodeNames are the nodes whose names begin with what is typed.
+func (m *Replay) nodeNames(typed string, _ int) (out []component.Item) {
+	for _, n := range m.nodes.Nodes {
+		if strings.HasPrefix(n.Name, typed) && n.Name != typed {
+			out = append(out, component.Item{Text: n.Name, Kind: "node", Help: n.State})
+		}
+	}
+	return out
+}
+
+// known says that a node is none that there is. Those of a snapshot are not the ones that send.
+func (m *Replay) known(name string) error {
+	if name == "" || m.host.Home.All() || !m.nodes.Asked || m.nodes.Err != nil ||
+		slices.ContainsFunc(m.nodes.Nodes, func(n Node) bool { return n.Name == name }) {
+		return nil
+	}
+	return fmt.Errorf("there is no node %s", name)
 }
 
 // check says what is wrong with an order.

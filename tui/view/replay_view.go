@@ -226,12 +226,16 @@ func (m *Replay) settings() string {
 	if n := len(o.Ignore); n > 0 {
 		ignore = count(n, "field")
 	}
-	force := "no"
+	from := or(o.Node, "its node")
+	if o.Node == "" && m.plan != nil {
+		from = or(strings.TrimPrefix(m.plan.From, "node "), from)
+	}
+	order := [][3]string{{"t", "to", or(o.To, "its server")}, {"N", "from", from}, {"s", "", speed}, {"n", "", times}, {"i", "ignore", ignore}}
 	if o.Force {
-		force = "yes"
+		order = append(order, [3]string{"f", "", "forced"})
 	}
 	var spans []component.Span
-	for _, x := range [][3]string{{"t", "to", or(o.To, "its server")}, {"s", "", speed}, {"n", "", times}, {"i", "ignore", ignore}, {"f", "force", force}} {
+	for _, x := range order {
 		spans = append(spans, component.Span{Text: style.Text(" " + x[0] + " "), Style: st.Accent})
 		if x[1] != "" {
 			spans = append(spans, component.Span{Text: style.Text(x[1] + " "), Style: st.Dim})

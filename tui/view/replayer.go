@@ -16,6 +16,7 @@ type Replayer interface {
 type ReplayOrder struct {
 	Stream string   // the flow's ID
 	To     string   // HOST:PORT, "": where the flow's server was
+	Node   string   // that sends it, "": the client's, or the one that saw the flow
 	Speed  string   // N times as fast as it was recorded, or max; "": each turn after the server's
 	Times  int      // how often, from 1
 	Ignore []string // fields that may differ, besides those that are expected to
@@ -27,6 +28,7 @@ type ReplayPlan struct {
 	Lines    []ReplayLine
 	Against  string // what keeps it from being sent, "": nothing
 	Forcible bool   // ReplayOrder.Force overrides that
+	From     string // what sends it, as "node node-a" or "this machine"
 	Sends    string // what is sent, where to and from where, in words
 	Report   Report // of what was read
 	// Run sends it, and tells how far it is; that may come from another goroutine. The result is

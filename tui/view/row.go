@@ -9,6 +9,7 @@ import (
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/servicemap/identity"
 	"github.com/sshark/sshark/tui/component"
 	"github.com/sshark/sshark/tui/style"
 )
@@ -37,14 +38,19 @@ type flowInfo struct {
 
 // row is one call in the list.
 type row struct {
+	*told
+	values []any // of the fields that are columns
+	mark   bool
+}
+
+// told is what a row tells. Screens have it in common, so it is never changed.
+type told struct {
 	time     int64
 	id       uint64
-	latency  int64             // ns, -1: unknown
-	client   *dissect.Sighting // nil: it was not seen at the client's end too
-	values   []any             // of the fields that are columns
+	latency  int64 // ns, -1: unknown
 	flow     *flowInfo
 	proto    *dissect.Protocol
-	title    style.Text
+	client   *dissect.Sighting // nil: it was not seen at the client's end too
 	summary  style.Text
 	raw      string // the summary as it came, "" where it is the same
 	status   style.Text
@@ -52,8 +58,15 @@ type row struct {
 	err      bool
 	reverse  bool
 	cut      bool // lost bytes, or the end
-	mark     bool
 	overlong bool // summary is not all of it
+}
+
+// title is how the protocol is called.
+func (r *row) title() style.Text {
+	if r.proto == nil {
+		return ""
+	}
+	return style.Text(r.proto.Title)
 }
 
 func (r *row) src() *peer {
@@ -77,7 +90,7 @@ func (r *row) ref() Ref {
 // line is the row as text, to be copied.
 func (r *row) line(loc *time.Location) string {
 	s := time.Unix(0, r.time).In(loc).Format("2006-01-02T15:04:05.000000Z07:00") + "  " +
-		string(r.src().full) + " → " + string(r.dst().full) + "  " + string(r.title) + "  " + string(r.summary)
+		string(r.src().full) + " → " + string(r.dst().full) + "  " + string(r.title()) + "  " + string(r.summary)
 	if r.status != "" {
 		s += "  " + string(r.status)
 	}
@@ -89,45 +102,64 @@ func (r *row) line(loc *time.Location) string {
 
 // copier makes rows of calls that are lent. One goroutine uses it.
 type copier struct {
-	flow    *dissect.Flow
-	info    *flowInfo
-	called  map[*dissect.Identity]peer // whose names are shared
-	flows   map[flow.ID]*flowInfo      // as rows share them
-	scratch []byte
-	read    ColumnReader // nil: no field is a column
-	fields  int
+	flow     *dissect.Flow
+	info     *flowInfo
+	called   map[*dissect.Identity]peer // whose names are shared
+	flows    map[flow.ID]*flowInfo      // as rows share them
+	statuses map[string]style.Text      // as rows share them
+	shared   *Shared                    // by other screens too; nil: nothing is
+	scratch  []byte
+	read     ColumnReader // nil: no field is a column
+	fields   int
 }
 
 func (c *copier) row(call *dissect.Call) *row {
 	if c.info == nil || c.flow != call.Flow {
 		c.flow, c.info = call.Flow, c.flowInfo(call.Flow)
 	}
-	r := &row{time: call.Time, id: call.ID(), flow: c.info, proto: call.Protocol, seq: call.Seq,
-		err: call.Error, reverse: call.Reverse, cut: call.Incomplete, latency: -1}
-	if ns, ok := call.Elapsed(); ok {
-		r.latency = ns
-	}
-	if call.Client != nil {
-		own := *call.Client
-		r.client = &own
-	}
+	r := &row{}
 	if c.read != nil {
 		r.values = bounded(c.read(make([]any, 0, c.fields), call))
 	}
-	if call.Protocol != nil {
-		r.title = style.Text(call.Protocol.Title)
-	}
-	c.scratch = call.Message.AppendSummary(c.scratch[:0])
-	if len(c.scratch) > maxSummary {
-		c.scratch, r.overlong = c.scratch[:maxSummary], true
-	}
-	raw := string(c.scratch)
-	if r.summary = style.Clean(raw); string(r.summary) != raw {
-		r.raw = raw
+	t := told{time: call.Time, id: call.ID(), flow: c.info, proto: call.Protocol, client: call.Client, seq: call.Seq,
+		err: call.Error, reverse: call.Reverse, cut: call.Incomplete, latency: -1}
+	if ns, ok := call.Elapsed(); ok {
+		t.latency = ns
 	}
 	c.scratch = call.Message.AppendStatus(c.scratch[:0])
-	r.status = style.Clean(string(c.scratch[:min(len(c.scratch), 64)]))
+	t.status = c.status(c.scratch[:min(len(c.scratch), 64)])
+	c.scratch = call.Message.AppendSummary(c.scratch[:0])
+	if len(c.scratch) > maxSummary {
+		c.scratch, t.overlong = c.scratch[:maxSummary], true
+	}
+	if r.told = c.shared.call(&t, c.scratch); r.told != nil {
+		return r
+	}
+	raw := string(c.scratch)
+	if t.summary = style.Clean(raw); string(t.summary) != raw {
+		t.raw = raw
+	}
+	if t.client != nil {
+		own := *t.client
+		t.client = &own
+	}
+	own := t
+	r.told = &own
+	c.shared.keepCall(r.told)
 	return r
+}
+
+// status is a text that most rows share with others.
+func (c *copier) status(text []byte) style.Text {
+	if known, ok := c.statuses[string(text)]; ok {
+		return known
+	}
+	if len(c.statuses) >= maxShared || c.statuses == nil {
+		c.statuses = map[string]style.Text{}
+	}
+	own := string(text)
+	c.statuses[own] = style.Clean(own)
+	return c.statuses[own]
 }
 
 // maxShared bounds what a copier remembers to be shared by rows.
@@ -141,7 +173,11 @@ func (c *copier) flowInfo(f *dissect.Flow) *flowInfo {
 	if len(c.flows) >= maxShared || c.flows == nil {
 		c.flows = map[flow.ID]*flowInfo{}
 	}
-	info := c.newFlowInfo(f)
+	info := c.shared.flow(f)
+	if info == nil {
+		info = c.newFlowInfo(f)
+		c.shared.keepFlow(f.ID, info)
+	}
 	c.flows[f.ID] = info
 	return info
 }
@@ -151,7 +187,7 @@ func (c *copier) flowInfo(f *dissect.Flow) *flowInfo {
 func (i *flowInfo) tells(f *dissect.Flow) bool {
 	client, server := &i.peers[0], &i.peers[1]
 	return i.node == f.Node && i.both == (f.Vantage == dissect.SideBoth) &&
-		client.addr == f.Client.Addr && client.id == f.Client.Identity && server.addr == f.Server.Addr && server.id == f.Server.Identity
+		client.addr == f.Client.Addr && identity.Equal(client.id, f.Client.Identity) && server.addr == f.Server.Addr && identity.Equal(server.id, f.Server.Identity)
 }
 
 func (c *copier) newFlowInfo(f *dissect.Flow) *flowInfo {
@@ -281,7 +317,7 @@ func compare(col int, a, b *row) int {
 	case colDestination:
 		return text(a.dst().full, b.dst().full)
 	case colProtocol:
-		return text(a.title, b.title)
+		return text(a.title(), b.title())
 	case colSummary:
 		return text(a.summary, b.summary)
 	case colStatus:

@@ -56,7 +56,7 @@ type Scope struct {
 func (s Scope) Query(clock Clock) (q Query, about string) {
 	q = Query{Filter: s.Filter}
 	q.Since, q.Until = s.Window.Bounds(clock.Now())
-	about = s.Window.Text(clock.Location)
+	about = s.Window.Text(clock)
 	if q.Filter != "" {
 		about += ", " + q.Filter
 	}
@@ -70,7 +70,9 @@ type Host struct {
 	Clock   Clock
 	Styles  *style.Styles
 	Home    Window  // what is looked at first, and where 0 leads back to
+	Newest  int64   // time of the newest packet that the nodes told of, ns; 0: it is not known
 	Memory  *Memory // nil: every screen has its own
+	Shared  *Shared // by all screens of the console; nil: nothing is
 }
 
 // Memory is what the screens of a session remember together.

@@ -40,12 +40,13 @@ type ServiceMap struct {
 	focus   servicemap.ID          // of which only what is near is shown, where depth is not 0
 	depth   int
 
-	shape  shape
-	picked picked
-	x, y   int // what of the drawing is at the upper left
-	rates  map[[2]servicemap.ID]*rate
-	rated  time.Time
-	whole  bool // rates began when all that is kept was read
+	shape   shape
+	picked  picked
+	settled bool // that was chosen, or was the first of the whole map
+	x, y    int  // what of the drawing is at the upper left
+	rates   map[[2]servicemap.ID]*rate
+	rated   time.Time
+	whole   bool // rates began when all that is kept was read
 
 	paused  bool
 	detail  bool
@@ -307,7 +308,7 @@ func (m *ServiceMap) Sections() []keys.Section {
 
 // Status implements Screen.
 func (m *ServiceMap) Status() (status style.Text, warn bool) {
-	window := style.Text(m.bar.scope.Window.Text(m.host.Clock.Location))
+	window := style.Text(m.bar.scope.Window.Text(m.host.Clock))
 	switch {
 	case m.paused:
 		return "‖ paused · " + window, true
@@ -344,7 +345,7 @@ func cycle[T ~uint8](v T, n int) T { return T((int(v) + 1) % n) }
 // nextBy makes the boxes something else.
 func (m *ServiceMap) nextBy() tea.Cmd {
 	m.by = cycle(m.by, len(servicemap.Groupings()))
-	m.depth, m.picked = 0, picked{}
+	m.depth, m.picked, m.settled = 0, picked{}, false
 	m.hidden, m.open = map[servicemap.ID]bool{}, map[string]bool{}
 	return tea.Batch(m.renew(nil, true), flash("each box is a %s", m.by))
 }

@@ -12,27 +12,13 @@ import (
 	"github.com/sshark/sshark/tui/style"
 )
 
-// notes say what of the map is not seen, and why.
+// notes say what of the map is not seen, and why: what one can do most about first, as a narrow
+// screen cuts the rest.
 func (m *ServiceMap) notes() style.Text {
 	var parts []string
 	s := &m.shape
 	if s.shown == nil {
 		return ""
-	}
-	if !m.calls {
-		parts = append(parts, "flows only")
-	}
-	if m.depth > 0 && s.far > 0 {
-		parts = append(parts, fmt.Sprintf("focus: %s farther than %d", count(s.far, "node"), m.depth))
-	}
-	if n := len(m.hidden); n > 0 {
-		parts = append(parts, group(uint64(n))+" hidden")
-	}
-	if s.folded && s.form != mapTree {
-		parts = append(parts, "namespaces as boxes")
-	}
-	if n := m.base.Left.Neighbours; n > 0 {
-		parts = append(parts, count(int(n), "flow")+" with neighbours left out")
 	}
 	w, h := m.area()
 	all, tall := m.size()
@@ -51,6 +37,21 @@ func (m *ServiceMap) notes() style.Text {
 		}
 		part := strconv.Itoa(100*min(w, all)*min(h, tall)/(all*tall)) + "%"
 		parts = append(parts, part+" seen, more "+way)
+	}
+	if !m.calls {
+		parts = append(parts, "flows only")
+	}
+	if m.depth > 0 && s.far > 0 {
+		parts = append(parts, fmt.Sprintf("focus: %s farther than %d", count(s.far, "node"), m.depth))
+	}
+	if n := len(m.hidden); n > 0 {
+		parts = append(parts, group(uint64(n))+" hidden")
+	}
+	if s.folded && s.form != mapTree {
+		parts = append(parts, "namespaces as boxes")
+	}
+	if n := m.base.Left.Neighbours; n > 0 {
+		parts = append(parts, count(int(n), "flow")+" with neighbours left out")
 	}
 	return style.Text(strings.Join(parts, " · "))
 }

@@ -21,6 +21,7 @@ func (m *ServiceMap) press(k tea.KeyPressMsg) tea.Cmd {
 	if cmd, changed, mine := m.bar.press(k); mine {
 		return m.renew(cmd, changed)
 	}
+	m.settled = true
 	first := m.topOnce
 	m.topOnce = false
 	switch {

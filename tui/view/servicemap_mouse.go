@@ -18,6 +18,7 @@ func (m *ServiceMap) mouse(msg tea.MouseMsg) tea.Cmd {
 		}
 		return m.renew(nil, changed)
 	}
+	m.settled = true
 	at.Y -= m.above()
 	_, h := m.area()
 	inside := at.Y >= 1 && at.Y <= h

@@ -259,6 +259,10 @@ func (m *ServiceMap) pick() {
 		return servicemap.ID{}
 	}
 	p := &m.picked
+	if !m.settled { // what came first need not be first in the whole
+		*p, m.x, m.y = picked{}, 0, 0
+		m.settled = !m.reading()
+	}
 	p.node = find(p.node)
 	if p.edge {
 		p.to = find(p.to)

@@ -264,18 +264,8 @@ func (m *Snapshots) press(k tea.KeyPressMsg) tea.Cmd {
 			return refuse("nothing is being made")
 		}
 		m.cancel()
-	case key.Matches(k, m.Move.Up):
-		m.table.Move(-1, n)
-	case key.Matches(k, m.Move.Down):
-		m.table.Move(1, n)
-	case key.Matches(k, m.Move.PageUp):
-		m.table.Move(-max(1, m.table.Height()-1), n)
-	case key.Matches(k, m.Move.PageDown):
-		m.table.Move(max(1, m.table.Height()-1), n)
-	case key.Matches(k, m.Move.Top):
-		m.table.To(0, n)
-	case key.Matches(k, m.Move.Bottom):
-		m.table.To(n-1, n)
+	default:
+		m.table.Press(k, m.Move, n)
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ type Stream struct {
 	offset        int
 	width, height int
 	follow        bool
-	topOnce       bool
+	mover         component.Mover
 	jumped        bool // to the time that it was asked for
 
 	search struct {
@@ -94,6 +94,9 @@ func NewStream(h *Host, of Ref, from Scope) *Stream {
 
 // Init implements Screen.
 func (m *Stream) Init() tea.Cmd {
+	if m.of.Stream == "" {
+		return nil
+	}
 	return tea.Batch(m.read(), askFlow(m.ctx, m.host.Backend, m.of.Stream, m))
 }
 
@@ -115,6 +118,9 @@ func askFlow(ctx context.Context, b Backend, stream string, by any) tea.Cmd {
 
 // read asks for the bytes. What is shown stays until all of it was read, unless that is nothing.
 func (m *Stream) read() tea.Cmd {
+	if m.of.Stream == "" {
+		return nil
+	}
 	if m.ask != nil {
 		m.ask.cancel()
 	}

@@ -15,10 +15,12 @@ func (m *Stream) press(k tea.KeyPressMsg) tea.Cmd {
 	if m.search.typing {
 		return m.pressSearch(m.search.prompt.Press(k))
 	}
-	first := m.topOnce
-	m.topOnce = false
-	page := max(1, m.rows()-1)
+	to, mine := m.mover.Press(k, m.Move, m.cursor, len(m.lines.all), m.rows())
 	switch {
+	case mine:
+		m.to(to)
+	case m.of.Stream == "" && key.Matches(k, m.Keys.Section().Bindings...):
+		return refuse("there is no stream to look at: F on a call, a flow or a packet chooses one")
 	case key.Matches(k, m.Keys.Form):
 		m.lines.form = (m.lines.form + 1) % 3
 		m.lay()
@@ -61,24 +63,6 @@ func (m *Stream) press(k tea.KeyPressMsg) tea.Cmd {
 			return refuse("this is the first part")
 		}
 		return m.turnTo(m.part - 1)
-	case key.Matches(k, m.Move.Top) && k.String() == "g" && !first:
-		m.topOnce = true
-		return nil
-	case key.Matches(k, m.Move.Top):
-		m.to(0)
-	case key.Matches(k, m.Move.Bottom):
-		m.to(len(m.lines.all) - 1)
-		return nil
-	case key.Matches(k, m.Move.Up):
-		m.to(m.cursor - 1)
-	case key.Matches(k, m.Move.Down):
-		m.to(m.cursor + 1)
-	case key.Matches(k, m.Move.PageUp):
-		m.to(m.cursor - page)
-	case key.Matches(k, m.Move.PageDown):
-		m.to(m.cursor + page)
-	default:
-		return nil
 	}
 	return nil
 }
@@ -193,7 +177,7 @@ func (m *Stream) View() ([]string, *Cursor) {
 	}
 	out = out[:m.height]
 	if m.search.typing {
-		component.Over(out, m.search.prompt.Popup(min(m.width-4, 96), m.height-2), 2, 1)
+		component.Over(out, m.search.prompt.Popup(min(m.width-2, 96), m.height-2), 2, 1)
 	}
 	return out, cursor
 }
@@ -281,6 +265,8 @@ func (m *Stream) position() string {
 // why says why there is nothing to see.
 func (m *Stream) why() reason {
 	switch {
+	case m.of.Stream == "":
+		return reason{what: "Which stream?", do: []string{"F  on a call, a flow or a packet", ":stream ID  with the ID of a stream"}}
 	case m.answer == nil:
 		return reason{what: "Reading what is kept of this flow …", do: []string{"esc  stops it"}}
 	case m.answer.failed() != "":

@@ -109,6 +109,8 @@ func (t *timeline) aim() {
 	c := &t.chart
 	c.Location = t.bar.host.Clock.Location
 	c.Since, c.Until = t.edges()
+	day := func(t time.Time) string { return t.In(c.Location).Format(time.DateOnly) }
+	c.Dated = c.Since > 0 && !t.bar.scope.Window.Live() && day(time.Unix(0, c.Since)) != day(t.bar.host.Clock.Now())
 	c.Known, c.Note = c.Since, ""
 	switch {
 	case t.report == nil:
@@ -137,21 +139,8 @@ func (t *timeline) view() []string {
 	return t.chart.View(t.series)
 }
 
-// lacks says what of a window that has fixed edges is no longer kept, "" if nothing.
-func (t *timeline) lacks() string {
-	w := t.bar.scope.Window
-	if t.report == nil || w.Live() || w.Since == 0 || t.report.Oldest <= w.Since {
-		return ""
-	}
-	return "oldest packet kept:" + nodeAnd(t.report.OldestNode) + time.Unix(0, t.report.Oldest).In(t.bar.host.Clock.Location).Format("2006-01-02 15:04:05")
-}
-
-func nodeAnd(node string) string {
-	if node == "" {
-		return " "
-	}
-	return " " + node + " "
-}
+// lacks says what of the window is not kept, "" if nothing.
+func (t *timeline) lacks() string { return t.bar.lacks(t.report) }
 
 // mouse handles what was done on the chart, which lies at in; mine is false if it was not
 // there. at is a moment that was clicked, ns; 0: none was.

@@ -65,8 +65,8 @@ func testRow(i int) *row {
 		{addr: netip.MustParseAddrPort("10.0.0.1:40000")},
 		{addr: netip.MustParseAddrPort("[2001:db8::1]:80"), id: &dissect.Identity{Namespace: "shop", Service: "cart", Pod: "cart-0"}},
 	}}
-	return &row{time: int64(i), id: uint64(i), flow: f, latency: 1_234_567, status: "404", summary: "GET /x", title: "HTTP",
-		proto: &dissect.Protocol{Name: "http", Fields: []dissect.Field{{Name: "status_code"}}}}
+	return &row{told: &told{time: int64(i), id: uint64(i), flow: f, latency: 1_234_567, status: "404", summary: "GET /x",
+		proto: &dissect.Protocol{Name: "http", Title: "HTTP", Fields: []dissect.Field{{Name: "status_code"}}}}}
 }
 
 func TestCellFilter(t *testing.T) {
@@ -164,6 +164,36 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
+// TestWindowText: the day is said where it is not today, and once.
+func TestWindowText(t *testing.T) {
+	at := func(s string) int64 {
+		v, err := time.Parse("2006-01-02 15:04:05.000", s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.UnixNano()
+	}
+	clock := Clock{Now: func() time.Time { return time.Date(2026, 11, 23, 15, 0, 0, 0, time.UTC) }, Location: time.UTC}
+	for _, tt := range []struct {
+		w    Window
+		want string
+	}{
+		{Window{}, "all"},
+		{Window{Last: 90 * time.Minute}, "last 1h30m"},
+		{Window{Since: at("2026-11-23 14:00:00.000"), Until: at("2026-11-23 14:15:00.000")}, "14:00:00 – 14:15:00"},
+		{Window{Since: at("2026-11-23 14:00:00.000"), Until: at("2026-11-23 14:00:00.250")}, "14:00:00.000 – 14:00:00.250"},
+		{Window{Since: at("2020-01-01 00:00:00.000"), Until: at("2020-01-02 00:00:00.000")}, "2020-01-01 00:00:00 – 2020-01-02 00:00:00"},
+		{Window{Since: at("2020-01-01 14:00:00.000"), Until: at("2020-01-01 15:00:00.000")}, "2020-01-01 14:00:00 – 15:00:00"},
+		{Window{Since: at("2026-11-22 23:00:00.000"), Until: at("2026-11-23 01:00:00.000")}, "2026-11-22 23:00:00 – 2026-11-23 01:00:00"},
+		{Window{Since: at("2020-01-01 14:00:00.000")}, "since 2020-01-01 14:00:00"},
+		{Window{Until: at("2026-11-23 14:00:00.000")}, "until 14:00:00"},
+	} {
+		if got := tt.w.Text(clock); got != tt.want {
+			t.Errorf("%+v is %q, want %q", tt.w, got, tt.want)
+		}
+	}
+}
+
 func FuzzParseWindow(f *testing.F) {
 	for _, s := range []string{"5m", "10:00-10:15", "2026-01-02 15:04 .. now", "..", "all", "-1h..-5m", "9999999h"} {
 		f.Add(s)
@@ -177,7 +207,7 @@ func FuzzParseWindow(f *testing.F) {
 		if err == nil && w.Until != 0 && w.Until <= w.Since {
 			t.Errorf("%q ends before it begins", s)
 		}
-		_ = w.Text(time.UTC)
+		_ = w.Text(Clock{Now: func() time.Time { return now }, Location: time.UTC})
 	})
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/sshark/sshark/tui/component"
 )
 
 // Window is the time that a screen looks at. The zero Window is everything that is kept.
@@ -27,14 +29,20 @@ func (w Window) Bounds(now time.Time) (since, until int64) {
 	return w.Since, w.Until
 }
 
-// Text says the window in words of the screen.
-func (w Window) Text(loc *time.Location) string {
+// Text says the window in words of the screen: with the day where it is not today.
+func (w Window) Text(c Clock) string {
+	day := c.Now().In(c.Location).Format(time.DateOnly)
 	clock := func(ns int64) string {
-		t := time.Unix(0, ns).In(loc)
+		t := time.Unix(0, ns).In(c.Location)
+		text := t.Format("15:04:05")
 		if w.Until-w.Since < int64(10*time.Second) && w.Until > 0 {
-			return t.Format("15:04:05.000")
+			text = t.Format("15:04:05.000")
 		}
-		return t.Format("15:04:05")
+		if on := t.Format(time.DateOnly); on != day {
+			day = on // is not said twice
+			return on + " " + text
+		}
+		return text
 	}
 	switch {
 	case w.All():
@@ -46,7 +54,8 @@ func (w Window) Text(loc *time.Location) string {
 	case w.Since == 0:
 		return "until " + clock(w.Until)
 	}
-	return clock(w.Since) + " – " + clock(w.Until)
+	since := clock(w.Since)
+	return since + " – " + clock(w.Until)
 }
 
 // short is a duration without its zero parts: 15m, 1h30m.
@@ -59,6 +68,35 @@ func short(d time.Duration) string {
 		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
+}
+
+// ParseWindow reads a window as it is typed. In a file, or a snapshot, ages count back from its
+// newest packet, as they do for commands, and nothing comes in.
+func (h *Host) ParseWindow(s string) (Window, error) {
+	now := h.Clock.Now()
+	if !h.Home.All() || h.Newest == 0 {
+		return ParseWindow(s, now, h.Clock.Location)
+	}
+	now = time.Unix(0, h.Newest+1) // windows are half open
+	w, err := ParseWindow(s, now, h.Clock.Location)
+	if w.Live() {
+		w.Since, _ = w.Bounds(now)
+		w.Last = 0
+	}
+	return w, err
+}
+
+// Windows are the windows that are offered.
+func (h *Host) Windows() []component.Item {
+	end := ", and on"
+	if h.Home.All() {
+		end = " of it"
+	}
+	return []component.Item{
+		{Text: "1m", Help: "the last minute" + end}, {Text: "5m", Help: "the last 5 minutes" + end},
+		{Text: "15m", Help: "the last 15 minutes" + end}, {Text: "1h", Help: "the last hour" + end},
+		{Text: "all", Help: "all that is kept"},
+	}
 }
 
 var errWindow = errors.New("type 5m, 1h30m, all, 14:00-14:15, or 2006-01-02 15:04 .. 2006-01-02 16:00")

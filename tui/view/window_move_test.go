@@ -54,7 +54,7 @@ func TestWindowZoomsAndMoves(t *testing.T) {
 			case c.err == "" && err != nil, c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)):
 				t.Errorf("error %v, want %q", err, c.err)
 			case c.err == "" && got != c.want:
-				t.Errorf("got %s, want %s", got.Text(time.UTC), c.want.Text(time.UTC))
+				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
 	}

@@ -3,9 +3,9 @@
 //
 // Source is the one small interface that a file, a node's store, a node over gRPC and the
 // fleet all answer, so every command and the TUI are one code path. A Source is safe for
-// concurrent use. What it hands to a callback is borrowed until the callback returns; an
-// error from the callback ends the query and is returned as it is. A query ends within a
-// second of its context.
+// concurrent use. What it hands to a callback is borrowed until the callback returns, and
+// others may read it too: it is not to be changed. An error from the callback ends the query
+// and is returned as it is. A query ends within a second of its context.
 package query
 
 import (
@@ -37,7 +37,8 @@ type Request struct {
 	Hold   bool
 	Access Access
 	// Notice, if set, is told while the query runs when a node goes missing (Missing says why)
-	// and when it begins to answer, also again. It is called by one goroutine at a time.
+	// and when it begins to answer, also again; and, of no node, what the asker was too slow to
+	// be told (Notes). It is called by one goroutine at a time.
 	Notice func(NodeReport)
 	// Withheld, if set, is told of each thing that a node told beyond Access, which whoever asks
 	// several nodes leaves out. It is called by several goroutines at a time.
@@ -195,6 +196,9 @@ type PodState struct {
 	Problem    string // why it is not captured, "" if it is
 	Stats      pcap.Stats
 }
+
+// Own says whether this is no pod, but the node's own network.
+func (p *PodState) Own() bool { return p.Pod.Name == "" && p.Pod.UID == "" }
 
 // ReorderWindow is how long an answer is held back to keep time order.
 const ReorderWindow = 2 * time.Second
