@@ -293,6 +293,21 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestReplayLinkLocal: what a worker may reach its NetworkPolicy lets it reach.
+func TestReplayLinkLocal(t *testing.T) {
+	for values, want := range map[string][]string{"": nil, "replay: {linkLocal: true}": {"169.254.0.0/16", "fe80::/10"}, "replay: {linkLocal: true, enabled: false}": nil} {
+		var got []string
+		for _, to := range list(objects(t, values)["NetworkPolicy/sshark-worker"], "spec", "egress", 0, "to") {
+			if cidr, ok := at(to, "ipBlock", "cidr").(string); ok {
+				got = append(got, cidr)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", values, got, want)
+		}
+	}
+}
+
 // TestStoreIsBelowItsLimit: the kubelet evicts a pod whose emptyDir passes its limit, so the
 // store's own quota must stay below it.
 func TestStoreIsBelowItsLimit(t *testing.T) {
@@ -327,6 +342,11 @@ func TestMemory(t *testing.T) {
 	}
 	c := container(t, pods(t, objects(t, "worker: {resources: {limits: {memory: null}}}"))["worker"])
 	want(t, c, nil, "env", 1)
+	both := pods(t, objects(t, "worker: {resources: null}\nhub: {resources: null}"))
+	for _, who := range []string{"worker", "hub"} {
+		want(t, container(t, both[who]), nil, "env", 1)
+		want(t, container(t, both[who]), nil, "resources")
+	}
 }
 
 // TestPolicy reads the ConfigMap with the hub's own eyes.
@@ -379,6 +399,32 @@ func TestAuthorizedKeys(t *testing.T) {
 	}
 }
 
+// TestRevoked: what gets in no more, a line each, in the file that the hub is told of.
+func TestRevoked(t *testing.T) {
+	const eve = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPJqD9eNFDE3xVVZ4B8Sd+lm5wZlR6VKuV2HFtCo8dv eve"
+	const print = "sha256: SHA256:yEV401Bn/iLByHJ7wHdAYxtGZ4n1CRWS35vHnMBaFXw"
+	for values, want := range map[string][]string{
+		"": nil,
+		`auth: {revoked: ["` + eve + `\n", "serial: 10-20", "serial: 7", "id: ada's laptop", "` + print + `"]}`: {eve, "serial: 10-20", "serial: 7", "id: ada's laptop", print},
+		`auth: {existingSecret: own, revoked: ["serial: 7"]}`:                                                   {"serial: 7"},
+	} {
+		all := objects(t, values)
+		if got := argument(t, container(t, pods(t, all)["hub"]), "revoked"); got != "/etc/sshark/policy/revoked" {
+			t.Errorf("--revoked=%s", got)
+		}
+		text, _ := at(all["ConfigMap/sshark-hub-policy"], "data", "revoked").(string)
+		var got []string
+		for line := range strings.Lines(text) {
+			if !strings.HasPrefix(line, "#") {
+				got = append(got, strings.TrimSuffix(line, "\n"))
+			}
+		}
+		if text == "" || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", values, got, want)
+		}
+	}
+}
+
 func TestRefused(t *testing.T) {
 	for _, tt := range []struct{ name, values, want string }{
 		{"misspelt at the top", "imge: {}", "imge"},
@@ -389,6 +435,10 @@ func TestRefused(t *testing.T) {
 		{"no snapshots", "hub: {snapshotsMB: 0}", "/hub/snapshotsMB"},
 		{"root as store", "store: {path: /}", "/store/path"},
 		{"relative store", "store: {path: var/lib}", "/store/path"},
+		{"store that leads out", "store: {path: /var/lib/../x}", "/store/path"},
+		{"tag in the repository", "image: {repository: \"ghcr.io/sshark/sshark:v1\"}", "/image/repository"},
+		{"what is revoked", "auth: {revoked: [eve]}", "/auth/revoked/0"},
+		{"revoked serials as numbers", "auth: {revoked: [{serial: 7}]}", "/auth/revoked/0"},
 		{"age without unit", `store: {age: "36"}`, "/store/age"},
 		{"sync without unit", `store: {sync: "1"}`, "/store/sync"},
 		{"sync too often", "store: {sync: 1ms}", "/store/sync"},

@@ -129,6 +129,9 @@ func unblock(ctx context.Context, is *session) (stop func()) {
 	return func() { close(ended) }
 }
 
+// eow is what OpenSSH sends when whoever read its output is gone (OpenSSH's PROTOCOL, 2.1).
+const eow = "eow@openssh.com"
+
 // newChannel sees the requests of a channel before the library.
 type newChannel struct {
 	gossh.NewChannel
@@ -154,6 +157,8 @@ func (n *newChannel) Accept() (gossh.Channel, <-chan *gossh.Request, error) {
 			case "env":
 				env++
 				pass = env <= maxEnv && wanted(r.Payload)
+			case eow:
+				n.c.cancel(errHangup)
 			case "window-change":
 				if len(r.Payload) >= 8 {
 					n.c.resized(ssh.Window{Width: int(binary.BigEndian.Uint32(r.Payload) & 0xffff), Height: int(binary.BigEndian.Uint32(r.Payload[4:]) & 0xffff)})

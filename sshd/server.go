@@ -37,6 +37,12 @@ type Server struct {
 
 var errStopping = errors.New("the server is stopping")
 
+// banner is what clients are told that speaks (RFC 4253, 4.2). OpenSSH's client says that nobody
+// reads its standard output any more (eow@openssh.com, as behind `| head`, or when Wireshark is
+// closed) to servers only whose banner begins with OpenSSH; to others it goes on taking and throws
+// away. libssh wants the digits of a version behind it.
+const banner = "OpenSSH_9.9 sshark"
+
 // New opens the listener, so that what cannot work is known before anybody is told to connect.
 func New(o Options) (*Server, error) {
 	switch {
@@ -64,7 +70,7 @@ func New(o Options) (*Server, error) {
 	s.doors()
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
 	s.ssh = &ssh.Server{
-		Version:          "sshark",
+		Version:          banner,
 		HandshakeTimeout: o.Limits.Handshake,
 		PublicKeyHandler: s.publicKey,
 		Handler:          s.handler(),

@@ -415,7 +415,7 @@ func TestAlgorithms(t *testing.T) {
 	c := start(t, &sourcetest.Source{}, nil)
 	client := c.dial()
 	defer client.Close()
-	if v := string(client.ServerVersion()); v != "SSH-2.0-sshark" {
+	if v := string(client.ServerVersion()); v != "SSH-2.0-OpenSSH_9.9 sshark" {
 		t.Errorf("version %q", v)
 	}
 	for _, weak := range []struct{ option, value string }{

@@ -133,6 +133,45 @@ func TestClientEnds(t *testing.T) {
 	}
 }
 
+// TestReaderEnds: a query ends when whoever read its output is gone, though its client is not, as in
+// ssh console calls -f | head.
+func TestReaderEnds(t *testing.T) {
+	source := &sourcetest.Source{Kept: 20000, Step: time.Millisecond, Summary: strings.Repeat("x", 1000)} // 25 MB
+	c := start(t, source, nil)
+	cmd := c.ssh("ada", nil, "calls", "-f", "--last", "20000", "-o", "json")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	if _, err := io.ReadFull(out, make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
+	until(t, "the session ends", func() bool {
+		select {
+		case <-ended:
+			return true
+		default:
+			return false
+		}
+	})
+	until(t, "the query ends", func() bool { return source.Running() == 0 })
+	if got := cmd.ProcessState.ExitCode(); got != 130 {
+		t.Errorf("status %d", got)
+	}
+}
+
 // TestControlMaster: over a connection that others share, each query ends with its own client.
 func TestControlMaster(t *testing.T) {
 	source := &sourcetest.Source{Kept: 3}

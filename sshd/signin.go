@@ -18,6 +18,7 @@ func (s *Server) doors() {
 	}
 	if s.o.AuthorizedKeys != "" {
 		s.keys = auth.NewKeys(s.o.AuthorizedKeys, revoked, s.o.Log, s.o.Now)
+		s.keys.Look()
 	}
 	if s.o.UserCA != "" {
 		s.certs = auth.NewCertificates(s.o.UserCA, revoked, s.o.Log, s.o.Now)

@@ -219,11 +219,11 @@ func newHubSetup(t *testing.T, tls, server, workerPort string) *hubSetup {
 }
 
 // start starts a hub.
-func (s *hubSetup) start(t *testing.T) *part {
+func (s *hubSetup) start(t *testing.T, more ...string) *part {
 	t.Helper()
-	return startPart(t, nil, "hub", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--tls", s.tls, "--worker-port", s.workerPort,
+	return startPart(t, nil, append([]string{"hub", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--tls", s.tls, "--worker-port", s.workerPort,
 		"--host-keys", filepath.Join(s.dir, "host"), "--authorized-keys", filepath.Join(s.dir, "client.pub"),
-		"--namespace", "sshark", "--kubeconfig", filepath.Join(s.dir, "kubeconfig"), "--data", filepath.Join(s.dir, "data"))
+		"--namespace", "sshark", "--kubeconfig", filepath.Join(s.dir, "kubeconfig"), "--data", filepath.Join(s.dir, "data")}, more...)...)
 }
 
 // ssh is a command on a hub.
@@ -285,6 +285,28 @@ func TestHub(t *testing.T) {
 	if !strings.Contains(errs.String(), "the server is stopping") {
 		t.Errorf("the session was told %q", &errs)
 	}
+}
+
+// TestHubRevokes holds that a key which was revoked does not get in, and that the list is read again.
+func TestHubRevokes(t *testing.T) {
+	needs(t, "ssh", "ssh-keygen")
+	s := newHubSetup(t, linktest.New(t).Folder(t, link.HubName), "https://127.0.0.1:1", "1")
+	key, err := os.ReadFile(filepath.Join(s.dir, "client.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := filepath.Join(s.dir, "revoked")
+	if err := os.WriteFile(list, key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := s.start(t, "--revoked", list)
+	if a := run(t, s.ssh(h, "version")); a.status != 255 || !strings.Contains(h.errs.String(), "key or certificate is revoked") {
+		t.Errorf("a revoked key: %d %s%s", a.status, a.out, a.errs)
+	}
+	if err := os.WriteFile(list, []byte("# nobody any more\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the key to get in again", func() bool { return run(t, s.ssh(h, "version")).status == 0 })
 }
 
 // TestRestarts holds that hub and workers find each other again whichever of them, or the API

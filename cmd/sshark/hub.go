@@ -31,11 +31,12 @@ import (
 
 // hubOptions are the flags of hub.
 type hubOptions struct {
-	listen, tls, hostKeys, keys, userCA, policy string
-	tokens, replay                              bool
-	workers, namespace, kubeconfig, data, http  string
-	workerPort                                  uint16
-	snapshotsMB                                 int64
+	listen, tls, hostKeys                      string
+	keys, userCA, revoked, policy              string
+	tokens, replay                             bool
+	workers, namespace, kubeconfig, data, http string
+	workerPort                                 uint16
+	snapshotsMB                                int64
 }
 
 // hubCommand is the console of a cluster.
@@ -56,6 +57,7 @@ func hubCommand(d *dialect) *cobra.Command {
 	f.StringVar(&o.hostKeys, "host-keys", "/etc/sshark/host-keys", "`DIR` with the console's private keys")
 	f.StringVar(&o.keys, "authorized-keys", "", "`FILE` with the keys that get in")
 	f.StringVar(&o.userCA, "user-ca", "", "`FILE` with the CAs whose user certificates get in")
+	f.StringVar(&o.revoked, "revoked", "", "`FILE` of keys and certificates that get in no more, in the words of ssh-keygen's revocation lists; while it cannot be read no key and no certificate gets in")
 	f.StringVar(&o.policy, "policy", "", "`FILE` that says who may do what; default: who gets in by key or certificate may do everything")
 	f.BoolVar(&o.tokens, "tokens", false, "who has a token of the cluster gets in; the policy says what they may")
 	f.BoolVar(&o.replay, "replay", true, "recorded flows may be sent again, by those whom the policy lets")
@@ -134,7 +136,7 @@ func runHub(ctx context.Context, d *dialect, o hubOptions, errw io.Writer) (err 
 	questions := metrics.NewQuestions("hub")
 	counts := hubmetrics.NewConsole(command.Names())
 	console := sshd.Options{
-		Listener: listener, HostKeys: keys, AuthorizedKeys: o.keys, UserCA: o.userCA, Policy: o.policy, Reviews: reviews{client, cluster},
+		Listener: listener, HostKeys: keys, AuthorizedKeys: o.keys, UserCA: o.userCA, Revoked: o.revoked, Policy: o.policy, Reviews: reviews{client, cluster},
 		Source: questions.Of(members.Fleet()), Language: d.language, Version: versionText(), Spool: o.data, Snapshots: kept, Log: log,
 		Cluster: func() *doctor.Cluster { return expected(cluster, o.namespace) }, Observer: counts, TUI: screens(d, nodeName(), saved),
 	}

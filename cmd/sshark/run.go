@@ -50,6 +50,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errw io.Writer) 
 	}
 	here := []*cobra.Command{upCommand(d), tapCommand(d), demo.Command()}
 	inCluster := []*cobra.Command{workerCommand(d), hubCommand(d), proxyCommand()}
+	if len(args) == 1 && args[0] == "--version" { // what most programs have
+		args = []string{"version"}
+	}
 	asked, rest := args, []string(nil)
 	if len(args) == 2 && args[0] == "help" {
 		asked, rest = args[1:], []string{"--help"}
@@ -98,7 +101,7 @@ func runLocal(ctx context.Context, c *cobra.Command, args []string, in io.Reader
 	c.SetErr(errw)
 	c.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "sshark " + c.Name()}
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; try: sshark %s --help", err, c.Name())}
+		return usageError{fmt.Errorf("%w; try: sshark %s --help", command.FlagError(err), c.Name())}
 	})
 	err := c.ExecuteContext(ctx)
 	if err == nil {

@@ -303,10 +303,11 @@ func TestRefusals(t *testing.T) {
 		{"state is a file", file, nil, nil, 1, []string{file, "--state"}},
 		{"foreign folder", readOnly + "/x", nil, unprivileged, 1, []string{"--state"}},
 		{"without root", nobody, nil, unprivileged, 1, []string{"root", "CAP_", "sshark tap --pcap FILE", "sshark calls --pcap FILE"}},
-		{"negative quota", t.TempDir(), []string{"--store-mb", "-1"}, nil, 1, []string{"store-mb"}},
+		{"negative quota", t.TempDir(), []string{"--store-mb", "-1"}, nil, 2, []string{"store-mb"}},
 		{"address in use", t.TempDir(), []string{"--listen", busy.Addr().String()}, nil, 1, []string{"in use", "--listen"}},
 		{"no such key file", t.TempDir(), []string{"--authorized-keys", "/none"}, nil, 1, []string{"/none"}},
-		{"ring", t.TempDir(), []string{"--ring-mb", "3"}, nil, 1, []string{"power of two"}},
+		{"no key in the key file", t.TempDir(), []string{"--authorized-keys", file}, nil, 1, []string{"no line of " + file, "id_ed25519.pub"}},
+		{"ring", t.TempDir(), []string{"--ring-mb", "3"}, nil, 2, []string{"power of two"}},
 		{"flag", t.TempDir(), []string{"--rings", "3"}, nil, 2, []string{"--rings", "--help"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -26,6 +26,7 @@ import (
 	"github.com/sshark/sshark/cmd/sshark/demo"
 	"github.com/sshark/sshark/pcap/store"
 	"github.com/sshark/sshark/sshd"
+	"github.com/sshark/sshark/sshd/auth"
 	"github.com/sshark/sshark/sshd/fleet"
 	"github.com/sshark/sshark/sshd/savedfilters"
 	"github.com/sshark/sshark/worker"
@@ -67,6 +68,12 @@ func upCommand(d *dialect) *cobra.Command {
 // up runs until ctx ends.
 func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err error) {
 	signal.Ignore(syscall.SIGPIPE) // whoever read our messages may go, the capture stays
+	if err := o.check(); err != nil {
+		return usageError{err}
+	}
+	if o.snapshotsMB < 1 {
+		return usageError{errSnapshotsMB}
+	}
 	log := slog.New(slog.NewTextHandler(errw, nil))
 	if err := os.MkdirAll(o.state, 0o700); err != nil {
 		return withFile(fmt.Errorf("make the state folder: %w; run as root, or choose another with --state", err))
@@ -74,12 +81,6 @@ func up(ctx context.Context, d *dialect, o upOptions, out, errw io.Writer) (err 
 	state, err := filepath.Abs(o.state)
 	if err != nil {
 		return err
-	}
-	if err := o.check(); err != nil {
-		return err
-	}
-	if o.snapshotsMB < 1 {
-		return errSnapshotsMB
 	}
 	keys, err := makeKeys(state, o.keys)
 	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC) {
@@ -221,6 +222,9 @@ func makeKeys(state, authorized string) (*consoleKeys, error) {
 	if authorized != "" {
 		if _, err := os.Stat(authorized); err != nil {
 			return nil, fmt.Errorf("authorized keys: %w", err)
+		}
+		if auth.NewKeys(authorized, nil, slog.New(slog.DiscardHandler), time.Now).Look() == 0 {
+			return nil, fmt.Errorf("authorized keys: no line of %s is a public key that gets in; want lines as in ~/.ssh/id_ed25519.pub", authorized)
 		}
 		return k, nil
 	}

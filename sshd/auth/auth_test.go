@@ -118,6 +118,31 @@ func TestKeysChange(t *testing.T) {
 	check(ErrUnknownKey)
 }
 
+// TestKeysTellWhatIsWrong: a file that lets nobody in is told when it is looked at, not when the
+// first stands before the door.
+func TestKeysTellWhatIsWrong(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "authorized_keys")
+	for _, tt := range []struct {
+		text string
+		keys int
+		says string
+	}{
+		{"", 0, "there is no key among the authorized keys"},
+		{"# nobody yet\n", 0, "no key gets in"},
+		{"-----BEGIN OPENSSH PRIVATE KEY-----\n", 0, "line of authorized keys is left out"},
+		{line(t, "", 1, "ada") + line(t, "", 2, "bob"), 2, ""},
+	} {
+		if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		n := NewKeys(path, nil, slog.New(slog.NewTextHandler(&log, nil)), time.Now).Look()
+		if n != tt.keys || !strings.Contains(log.String(), tt.says) || (tt.says == "") != (log.Len() == 0) {
+			t.Errorf("%q: %d keys, want %d: %s", tt.text, n, tt.keys, &log)
+		}
+	}
+}
+
 func TestGroupsOfKeys(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "authorized_keys")
 	text := line(t, `environment="SSHARK_GROUPS=dev, ops",environment="SSHARK_GROUPS=dev,sre"`, 1, "ada")

@@ -96,10 +96,24 @@ func allowed(from []pattern, a netip.Addr) bool {
 	return ok
 }
 
-// lookup reads the file again if it changed.
+// Look reads the file again if it changed, and returns how many keys are in it that count. What is
+// wrong with it is in the log then, before somebody is kept out by it.
+func (k *Keys) Look() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.look()
+	return len(k.keys)
+}
+
 func (k *Keys) lookup(key ssh.PublicKey) *entry {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.look()
+	return k.keys[string(key.Marshal())]
+}
+
+// look reads the file again if it changed; mu is held.
+func (k *Keys) look() {
 	switch b, changed, err := k.file.load(); {
 	case !changed:
 	case err != nil:
@@ -110,9 +124,11 @@ func (k *Keys) lookup(key ssh.PublicKey) *entry {
 		for _, err := range bad {
 			k.log.Warn("line of authorized keys is left out", "file", k.file.path, "error", err)
 		}
+		if len(keys) == 0 {
+			k.log.Warn("there is no key among the authorized keys: no key gets in", "file", k.file.path)
+		}
 		k.keys = keys
 	}
-	return k.keys[string(key.Marshal())]
 }
 
 // parseKeys reads a file's lines; bad holds what is wrong with those that are left out.

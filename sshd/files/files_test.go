@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -229,6 +230,31 @@ func TestIncomplete(t *testing.T) {
 	}
 	if err := f.Close(); err == nil {
 		t.Error("close says nothing")
+	}
+}
+
+// asked remembers which nodes were asked for packets.
+type asked struct {
+	query.Source
+	nodes []string
+}
+
+func (a *asked) Packets(ctx context.Context, r *query.Request, out query.PacketSink) (*query.Report, error) {
+	a.nodes = append(a.nodes, r.Node)
+	return a.Source.Packets(ctx, r, out)
+}
+
+// TestNodeAlone: the packets of a node are asked of that node, whether others answer or not.
+func TestNodeAlone(t *testing.T) {
+	source := &asked{Source: &sourcetest.Source{Kept: 8}}
+	s := newSession(t, source, nil)
+	for _, p := range []string{"/nodes/node-a/last/15m.pcapng", "/last/15m.pcapng", "/namespaces/shop/last/15m.pcapng"} {
+		if _, err := readAll(t, s, p); err != nil {
+			t.Errorf("%s: %v", p, err)
+		}
+	}
+	if want := []string{"node-a", "", ""}; !slices.Equal(source.nodes, want) {
+		t.Errorf("asked %q, want %q", source.nodes, want)
 	}
 }
 

@@ -209,7 +209,11 @@ func (t *Tree) find(p string) (*export, error) {
 		case len(rest) == 1:
 			return nil, nil
 		case rest[1] == "last":
-			return t.last(rest[2:], "node_name == "+dissect.Quote(rest[0]), missing)
+			e, err := t.last(rest[2:], "node_name == "+dissect.Quote(rest[0]), missing)
+			if e != nil {
+				e.request.Node = rest[0] // that others do not answer is no matter
+			}
+			return e, err
 		}
 	case "namespaces":
 		return t.namespace(rest, missing)

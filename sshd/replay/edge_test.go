@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -373,8 +374,20 @@ func TestMoved(t *testing.T) {
 	}
 }
 
+// A node that cannot be asked does not hide where the plan goes.
+func TestNoNode(t *testing.T) {
+	d := desk()
+	d.Here = false
+	d.From = func(node string) (reach.Reacher, error) { return nil, fmt.Errorf("there is no node %q", node) }
+	p := &Plan{Order: Order{Node: "node-x"}, Flow: &dissect.Flow{Transport: flow.TCP, Server: dissect.Endpoint{Addr: nowhere}}}
+	d.aim(t.Context(), p)
+	if said := text(p.Lines()); !strings.Contains(said, nowhere.String()+", from node node-x") || p.Against() == nil {
+		t.Errorf("%v:\n%s", p.Against(), said)
+	}
+}
+
 func TestOrders(t *testing.T) {
-	for _, o := range []Order{{Times: -1}, {Times: MaxTimes + 1}, {Wait: -1}, {Wait: time.Hour}, {Pace: Pace{Speed: -1}}, {Pace: Pace{Speed: 1e9}}, {Ignore: []string{" . "[1:2]}}} {
+	for _, o := range []Order{{Times: -1}, {Times: MaxTimes + 1}, {Wait: -1}, {Wait: time.Hour}, {Pace: Pace{Speed: -1}}, {Pace: Pace{Speed: 1e9}}, {Ignore: []string{" . "[1:2]}}, {To: "cart"}, {To: "cart:0"}} {
 		if _, err := desk().Plan(t.Context(), get(1, nil).source(t), o); err == nil {
 			t.Errorf("%+v is taken", o)
 		}

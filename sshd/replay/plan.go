@@ -206,12 +206,12 @@ func (p *Plan) judge(t *transcript) {
 
 // aim finds out where the plan goes, and from where.
 func (d *Desk) aim(ctx context.Context, p *Plan) {
+	recorded := p.Flow.Server.Addr
+	p.Addr = netip.AddrPortFrom(recorded.Addr().Unmap(), recorded.Port())
 	if err := d.position(p); err != nil {
 		p.fails(err)
 		return
 	}
-	recorded := p.Flow.Server.Addr
-	p.Addr = netip.AddrPortFrom(recorded.Addr().Unmap(), recorded.Port())
 	if p.Order.To != "" {
 		host, port, err := reach.ParseTarget(p.Order.To)
 		if err != nil {

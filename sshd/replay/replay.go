@@ -201,6 +201,11 @@ func (o *Order) Check() error {
 	if o.Wait == 0 {
 		o.Wait = DefaultWait
 	}
+	if o.To != "" {
+		if _, _, err := reach.ParseTarget(o.To); err != nil {
+			return err
+		}
+	}
 	switch {
 	case o.Times < 0 || o.Times > MaxTimes:
 		return fmt.Errorf("%d times: want 1 to %d", o.Times, MaxTimes)

@@ -25,14 +25,14 @@ what the heap's limit does not count. Takes a dict of resources and taken (MiB).
 
 {{/* What a schema cannot say. Prints nothing. */}}
 {{- define "sshark.validate" -}}
-{{- $worker := dig "limits" "memory" "" .Values.worker.resources -}}
+{{- $worker := dig "limits" "memory" "" (.Values.worker.resources | default dict) -}}
 {{- if $worker -}}
 {{- $need := add (int64 .Values.capture.ringMB) 128 -}}
 {{- if lt (int64 (include "sshark.mebibytes" $worker)) $need -}}
 {{- fail (printf "worker.resources.limits.memory is %s, but the ring of capture.ringMB counts to it: want %dMi or more" $worker $need) -}}
 {{- end -}}
 {{- end -}}
-{{- $disk := dig "limits" "ephemeral-storage" "" .Values.worker.resources -}}
+{{- $disk := dig "limits" "ephemeral-storage" "" (.Values.worker.resources | default dict) -}}
 {{- if and $disk (eq .Values.store.type "emptyDir") -}}
 {{- $need := include "sshark.storeLimitMiB" . | int64 -}}
 {{- if lt (int64 (include "sshark.mebibytes" $disk)) $need -}}
