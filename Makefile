@@ -50,13 +50,7 @@ bench-units: ## every Go benchmark
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 fuzz: ## every fuzz target for FUZZTIME (20s)
-	@set -e; grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n 1 dirname | sort -u | while read -r dir; do \
-		all=$$($(GO) test -list '^Fuzz' $$dir) || { echo "$$all"; exit 1; }; \
-		for target in $$(echo "$$all" | grep '^Fuzz'); do \
-			echo "== $$dir $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$dir || exit 1; \
-		done; \
-	done
+	@GO='$(GO)' .ci/fuzz $(FUZZTIME)
 
 generate: ## make the generated code again (clang and llvm-strip for the eBPF programs, protoc for the API)
 	@command -v clang >/dev/null || { echo 'make generate compiles the eBPF programs with clang; it is not installed (Debian: clang llvm libbpf-dev)'; exit 1; }

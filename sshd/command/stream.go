@@ -74,7 +74,7 @@ stream 0123456789abc -o json`,
 			e.say("stream %s: nothing was said%s, as far as it is kept", id, p.by())
 		}
 		if p.gaps > 0 && s.output == formatRaw {
-			e.say("stream %s: bytes are missing at %d places, %d bytes as far as is known; the first gap is behind byte %d of what was printed", id, p.gaps, p.lost, p.first)
+			e.say("stream %s: bytes are missing (gaps: %d), %d as far as is known; the first gap is behind byte %d of what was printed", id, p.gaps, p.lost, p.first)
 		}
 		return e.concluded(&asked{Request: query.Request{Follow: true}}, r, err, p, c.Name())
 	}

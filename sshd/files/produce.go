@@ -30,7 +30,7 @@ func (t *Tree) produceStream(ctx context.Context, e *export, w io.Writer) (*quer
 	}
 	report, err := t.Source.Stream(ctx, &e.request, s)
 	if s.gaps > 0 {
-		t.say("%s.%s.bin: bytes are missing at %d places, %d bytes as far as is known; the first gap is at byte %d of the file", e.request.Stream, e.side, s.gaps, s.lost, s.first)
+		t.say("%s.%s.bin: bytes are missing (gaps: %d), %d as far as is known; the first gap is at byte %d of the file", e.request.Stream, e.side, s.gaps, s.lost, s.first)
 	}
 	return report, err
 }

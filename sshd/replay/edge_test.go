@@ -96,7 +96,7 @@ func TestAgainst(t *testing.T) {
 		final bool
 	}{
 		{"nothing", get(2, nil), Order{}, "", false},
-		{"lost bytes of the client", get(3, func(s *spoken) { s.drop = func(n int) bool { return n == 5 } }), Order{}, "bytes of what the client said are missing at 1 places", false},
+		{"lost bytes of the client", get(3, func(s *spoken) { s.drop = func(n int) bool { return n == 5 } }), Order{}, "bytes of what the client said are missing (gaps: 1)", false},
 		{"lost bytes of the server", get(3, func(s *spoken) { s.drop = func(n int) bool { return n == 3 } }), Order{}, "bytes of what the server said are missing", false},
 		{"a snap length", snapped, Order{}, "cut off by a snap length", false},
 		{"a datagram that was cut", cut, Order{}, "bytes of what the client said are missing", false},

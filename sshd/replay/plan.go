@@ -187,7 +187,7 @@ func (p *Plan) judge(t *transcript) {
 	}
 	for d, who := range []string{"the client", "the server"} {
 		if t.gaps[d] > 0 {
-			p.against(false, "bytes of what %s said are missing at %d places, %d as far as is known (lost, or cut off by a snap length)", who, t.gaps[d], t.lost[d])
+			p.against(false, "bytes of what %s said are missing (gaps: %d), %d as far as is known (lost, or cut off by a snap length)", who, t.gaps[d], t.lost[d])
 		}
 	}
 	if p.Order.Times > 1 && p.Sent*int64(p.Order.Times) > maxAll {
