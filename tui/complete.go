@@ -21,6 +21,7 @@ func (m *Model) complete() tea.Cmd {
 	line, cursor := m.command.Input.Value(), m.command.Input.Cursor()
 	m.command.State, m.command.Message = component.Idle, ""
 	m.completed++
+	m.offered = m.completed
 	name, arg, more := strings.Cut(line, " ")
 	if !more || cursor <= len(name) {
 		var items []component.Item
@@ -37,6 +38,7 @@ func (m *Model) complete() tea.Cmd {
 		switch at := len(name) + 1; {
 		case !slices.Contains(c.names, name):
 		case c.filter:
+			m.offered = 0
 			return completeFilter(m.host.Backend, m.completed, arg, at, cursor-at)
 		case c.complete != nil:
 			var items []component.Item

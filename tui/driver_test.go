@@ -171,6 +171,20 @@ func (op *operator) typed(s string) {
 	}
 }
 
+// ahead presses keys and types texts before anything that was asked for is answered.
+func (op *operator) ahead(all ...string) {
+	for _, s := range all {
+		if k, ok := special[s]; ok {
+			op.tell(k)
+			continue
+		}
+		for _, r := range s {
+			op.tell(tea.KeyPressMsg{Code: unicode.ToLower(r), Text: string(r)})
+		}
+	}
+	op.settle()
+}
+
 func (op *operator) click(x, y int) {
 	op.send(tea.MouseClickMsg{X: x, Y: y, Button: tea.MouseLeft})
 	op.send(tea.MouseReleaseMsg{X: x, Y: y, Button: tea.MouseLeft})

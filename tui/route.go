@@ -205,6 +205,12 @@ func (m *Model) look(b Backend, name string, done func(), w Window) tea.Cmd {
 }
 
 func (m *Model) pressCommand(k tea.KeyPressMsg) tea.Cmd {
+	if m.offered != m.completed && key.Matches(k, m.command.Keys.Complete) {
+		// What was asked for is not answered yet, and what is offered was for other words.
+		if ask := m.complete(); ask != nil {
+			m.update(ask())
+		}
+	}
 	switch m.command.Press(k) {
 	case component.Cancelled:
 		m.typing = false

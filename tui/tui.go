@@ -123,6 +123,7 @@ type Model struct {
 	command   component.Prompt // ":"
 	typing    bool
 	completed int // number of the last completion
+	offered   int // the same, of the last one whose answer is there
 	help      bool
 	scroll    int             // of the help
 	mover     component.Mover // through the help
@@ -246,6 +247,7 @@ func (m *Model) update(msg tea.Msg) tea.Cmd {
 		return m.host.Memory.Saved.Take(msg)
 	case completedMsg:
 		if m.typing && msg.number == m.completed {
+			m.offered = msg.number
 			m.command.SetItems(msg.items)
 		}
 		return nil

@@ -75,6 +75,18 @@ func TestFilterCompletesFieldNames(t *testing.T) {
 	})
 }
 
+// Keys that come faster than answers complete what stands there, not what was asked about before.
+func TestTypedAhead(t *testing.T) {
+	sit(t, plain, 80, 24, nil, func(op *operator) {
+		op.ahead("/", "http && stat", "tab", " == 404", "enter")
+		op.wait(200 * time.Millisecond)
+		op.see("/ http && status_code == 404")
+		op.ahead(":", "calls http && stat", "tab", " == 500", "enter")
+		op.wait(200 * time.Millisecond)
+		op.see("/ http && status_code == 500")
+	})
+}
+
 func TestFilterMayBeAcceptedBeforeItIsJudged(t *testing.T) {
 	sit(t, plain, 80, 24, nil, func(op *operator) {
 		op.press("/")

@@ -26,8 +26,8 @@ type bar struct {
 	prompt component.Prompt // filter
 	when   component.Prompt // window
 	typing typing
-	asked  int  // number of the last check
-	accept bool // apply the filter as soon as it is found right
+	asked  int // number of the last check
+	judged int // the same, of the last one that was answered
 }
 
 type typing uint8
@@ -118,6 +118,9 @@ func (b *bar) press(k tea.KeyPressMsg) (cmd tea.Cmd, changed, mine bool) {
 		b.prompt.Input.Set(inverse(b.prompt.Input.Value()))
 		cmd, changed = b.pressFilter(component.Changed)
 	case b.typing == typingFilter:
+		if key.Matches(k, b.prompt.Keys.Complete, b.prompt.Keys.Accept) {
+			b.settle()
+		}
 		cmd, changed = b.pressFilter(b.prompt.Press(k))
 	case b.typing == typingWindow:
 		cmd, changed = b.pressWindow(b.when.Press(k))
@@ -200,7 +203,7 @@ func (b *bar) paste(s string) (cmd tea.Cmd, changed bool) {
 
 // open lets the filter be edited.
 func (b *bar) open(value string) tea.Cmd {
-	b.typing, b.accept = typingFilter, false
+	b.typing = typingFilter
 	b.prompt.Open(value)
 	return b.check()
 }
@@ -210,7 +213,7 @@ func (b *bar) pressFilter(e component.Event) (cmd tea.Cmd, changed bool) {
 	case component.Cancelled:
 		b.typing = notTyping
 	case component.Changed:
-		b.prompt.State, b.accept = component.Idle, false
+		b.prompt.State = component.Idle
 		return b.check(), false
 	case component.Accepted:
 		return b.take(strings.TrimSpace(b.prompt.Input.Value()))
@@ -218,16 +221,12 @@ func (b *bar) pressFilter(e component.Event) (cmd tea.Cmd, changed bool) {
 	return nil, false
 }
 
-// take applies a filter. One whose last key was not judged yet is applied when it is.
+// take applies a filter that was judged.
 func (b *bar) take(f string) (cmd tea.Cmd, changed bool) {
 	if b.prompt.State == component.Bad {
 		return refuse("this filter is wrong where the caret stands; esc leaves it"), false
 	}
-	if b.prompt.State == component.Idle && f != "" {
-		b.accept = true
-		return b.check(), false
-	}
-	b.typing, b.accept = notTyping, false
+	b.typing = notTyping
 	b.prompt.Remember(f)
 	changed = f != b.scope.Filter
 	b.scope.Filter = f
@@ -266,11 +265,23 @@ func (b *bar) check() tea.Cmd {
 	}
 }
 
-// judge shows what was found about a filter that is being typed.
-func (b *bar) judge(c checkMsg) (cmd tea.Cmd, changed bool) {
-	if c.bar != b || c.number != b.asked || b.typing != typingFilter {
-		return nil, false
+// settle judges the filter as it stands, if what was last asked about it is not answered yet: keys
+// may come faster than answers, and what is typed ahead means what stands there by then.
+func (b *bar) settle() {
+	if b.judged == b.asked {
+		return
 	}
+	if c, ok := b.check()().(checkMsg); ok {
+		b.judge(c)
+	}
+}
+
+// judge shows what was found about a filter that is being typed.
+func (b *bar) judge(c checkMsg) {
+	if c.bar != b || c.number != b.asked || b.typing != typingFilter {
+		return
+	}
+	b.judged = c.number
 	b.prompt.State, b.prompt.Message = component.Good, ""
 	switch {
 	case b.prompt.Input.Blank():
@@ -282,11 +293,6 @@ func (b *bar) judge(c checkMsg) (cmd tea.Cmd, changed bool) {
 		c.items = append(b.host.Memory.offered(), c.items...)
 	}
 	b.prompt.SetItems(c.items)
-	if b.accept {
-		b.accept = false
-		return b.take(strings.TrimSpace(b.prompt.Input.Value()))
-	}
-	return nil, false
 }
 
 func (b *bar) openWindow() {

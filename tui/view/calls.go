@@ -147,7 +147,7 @@ func (m *Calls) Update(msg tea.Msg) tea.Cmd {
 	case batchMsg:
 		return m.take(msg)
 	case checkMsg:
-		return m.renew(m.bar.judge(msg))
+		m.bar.judge(msg)
 	case probeMsg:
 		if msg.feed == m.feed {
 			m.probe = msg

@@ -135,7 +135,7 @@ func (m *Flows) Update(msg tea.Msg) tea.Cmd {
 	case gathered[*flowRow]:
 		return m.take(msg)
 	case checkMsg:
-		return m.renew(m.bar.judge(msg))
+		m.bar.judge(msg)
 	case NodesMsg:
 		m.nodes = msg
 	case examinedFlowMsg:

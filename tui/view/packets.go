@@ -131,7 +131,7 @@ func (m *Packets) Update(msg tea.Msg) tea.Cmd {
 			m.flow = msg
 		}
 	case checkMsg:
-		return m.renew(m.bar.judge(msg))
+		m.bar.judge(msg)
 	case tea.PasteMsg:
 		return m.renew(m.bar.paste(msg.Content))
 	case tea.KeyPressMsg:

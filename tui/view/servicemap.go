@@ -170,7 +170,7 @@ func (m *ServiceMap) Update(msg tea.Msg) tea.Cmd {
 	case mapMsg:
 		return m.take(msg)
 	case checkMsg:
-		return m.renew(m.bar.judge(msg))
+		m.bar.judge(msg)
 	case NodesMsg:
 		m.nodes = msg
 	case tea.PasteMsg:
