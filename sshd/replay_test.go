@@ -19,6 +19,7 @@ import (
 	"github.com/sshark/sshark/servicemap/identity"
 	"github.com/sshark/sshark/sshd/fleet"
 	"github.com/sshark/sshark/worker/reach"
+	"github.com/sshark/sshark/worker/reach/reachtest"
 )
 
 // door is what the workers of the tests reach: one server stands for all addresses, and says what
@@ -37,31 +38,17 @@ var doorNames = map[string]string{"cart.shop": cart.addr, "safe.bank": vault.add
 
 func newDoor(t *testing.T, names *identity.Table) *door {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				r, err := http.ReadRequest(bufio.NewReader(c))
-				if err != nil {
-					return
-				}
-				body := r.URL.Path + " says 200 OK"
-				fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-				_, _ = io.Copy(io.Discard, c)
-			}()
+	server := reachtest.Serve(t, func(c net.Conn) {
+		r, err := http.ReadRequest(bufio.NewReader(c))
+		if err != nil {
+			return
 		}
-	}()
+		body := r.URL.Path + " says 200 OK"
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		_, _ = io.Copy(io.Discard, c)
+	})
 	return &door{own: reach.NewDialer(reach.Options{Owner: func(a netip.AddrPort) *dissect.Identity { return names.Resolve(a, 1) }}),
-		dialer: reach.NewDialer(reach.Options{Loopback: true}), server: ln.Addr().(*net.TCPAddr).AddrPort()}
+		dialer: reach.NewDialer(reach.Options{Loopback: true}), server: server}
 }
 
 // Resolve implements reach.Reacher.

@@ -18,6 +18,7 @@ import (
 	"github.com/sshark/sshark/pcap/flow"
 	"github.com/sshark/sshark/worker/query"
 	"github.com/sshark/sshark/worker/reach"
+	"github.com/sshark/sshark/worker/reach/reachtest"
 	"github.com/sshark/sshark/worker/server"
 )
 
@@ -44,33 +45,10 @@ func reaching(t *testing.T, r reach.Reacher) *Node {
 	return NewNode(conn, nil)
 }
 
-// answering listens, and answers each connection.
-func answering(t *testing.T, answer func(net.Conn)) netip.AddrPort {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				answer(c)
-			}()
-		}
-	}()
-	return ln.Addr().(*net.TCPAddr).AddrPort()
-}
-
 // TestReachRemote: what a worker reaches is the same over gRPC as it is there.
 func TestReachRemote(t *testing.T) {
 	n := reaching(t, reach.NewDialer(reach.Options{Loopback: true}))
-	to := answering(t, func(c net.Conn) {
+	to := reachtest.Serve(t, func(c net.Conn) {
 		b, _ := io.ReadAll(c) // until nothing more is sent
 		fmt.Fprintf(c, "%d bytes", len(b))
 	})
@@ -102,15 +80,15 @@ func TestReachRemote(t *testing.T) {
 // TestReachErrors: errors are the same ones over gRPC.
 func TestReachErrors(t *testing.T) {
 	local := reach.NewDialer(reach.Options{Loopback: true, Ports: []uint16{1}})
-	silent := answering(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	endless := answering(t, func(c net.Conn) {
+	silent := reachtest.Serve(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	endless := reachtest.Serve(t, func(c net.Conn) {
 		for {
 			if _, err := c.Write(make([]byte, 4096)); err != nil {
 				return
 			}
 		}
 	})
-	gone := answering(t, func(c net.Conn) { c.(*net.TCPConn).SetLinger(0) })
+	gone := reachtest.Serve(t, func(c net.Conn) { c.(*net.TCPConn).SetLinger(0) })
 	n := reaching(t, local)
 	for _, tt := range []struct {
 		name string

@@ -27,6 +27,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/worker/reach/reachtest"
 )
 
 // shop is an HTTP server whose price changes.
@@ -462,22 +463,5 @@ func start(t *testing.T, cmd *exec.Cmd, addr string) {
 // serve answers connections.
 func serve(t *testing.T, answer func(net.Conn)) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				answer(c)
-			}()
-		}
-	}()
-	return ln.Addr().String()
+	return reachtest.Serve(t, answer).String()
 }

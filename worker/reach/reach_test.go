@@ -14,6 +14,7 @@ import (
 
 	"github.com/sshark/sshark/dissect"
 	"github.com/sshark/sshark/pcap/flow"
+	"github.com/sshark/sshark/worker/reach/reachtest"
 )
 
 func TestCheck(t *testing.T) {
@@ -112,24 +113,7 @@ func echo(t *testing.T, transport flow.Proto) netip.AddrPort {
 		}()
 		return c.LocalAddr().(*net.UDPAddr).AddrPort()
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				io.Copy(c, c)
-			}()
-		}
-	}()
-	return ln.Addr().(*net.TCPAddr).AddrPort()
+	return reachtest.Serve(t, func(c net.Conn) { io.Copy(c, c) })
 }
 
 func TestReach(t *testing.T) {
