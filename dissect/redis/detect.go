@@ -98,8 +98,8 @@ func lookReply(b []byte) guess {
 		return other
 	case b[0] == '+' && bytes.HasPrefix(b, []byte("+OK")) && end != len("+OK\r\n"):
 		return other // POP3 goes on here
-	case b[0] == '+' && b[1] == ' ':
-		return other // POP3 and IMAP ask for more
+	case b[0] == '+' && b[1] <= ' ':
+		return other // POP3, IMAP and others ask for more
 	case b[0] == '-' && (len(b) < 3 || !upper(b[1]) || !upper(b[2])):
 		return other
 	}
