@@ -340,7 +340,7 @@ func TestExitStatus(t *testing.T) {
 		{"stream of a side", "stream 0000000001003 --side left", kept(), nil, 2, []string{"client, server or both"}},
 		{"stream, raw, of both", "stream 0000000001003 -o raw", kept(), nil, 2, []string{"--side client"}},
 		{"stream, raw, to a terminal", "stream 0000000001003 -o raw --side client", kept(), func(e *Env) { e.Terminal = true }, 2, []string{"redirect"}},
-		{"stream, raw, with a gap", "stream 0000000001003 -o raw --side server", kept(), nil, 0, []string{"1 places, 100 bytes", "behind byte 17"}},
+		{"stream, raw, with a gap", "stream 0000000001003 -o raw --side server", kept(), nil, 0, []string{"(gaps: 1), 100 as far as is known", "behind byte 17"}},
 		{"stream refused", "stream 0000000001003", kept(), sees, 4, []string{"may not see what was said"}},
 		{"stream of no file", "stream 0000000001003", kept(), func(e *Env) { e.Source, e.Open = nil, open(nil) }, 2, []string{"--pcap FILE"}},
 		{"nodes of a file", "nodes --pcap x", kept(), func(e *Env) { e.Source, e.Open = nil, open(nil) }, 2, []string{"nodes is about a cluster", "ssh CONSOLE nodes"}},

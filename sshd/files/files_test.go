@@ -195,7 +195,7 @@ func TestStreams(t *testing.T) {
 			t.Errorf("%s: %q %v", name, b, err)
 		}
 	}
-	if text := strings.Join(s.said, "\n"); !strings.Contains(text, "100 bytes") || !strings.Contains(text, "at byte 17") {
+	if text := strings.Join(s.said, "\n"); !strings.Contains(text, "(gaps: 1), 100 as far as is known") || !strings.Contains(text, "at byte 17") {
 		t.Errorf("the gap was not told: %q", text)
 	}
 	list, err := s.List("/streams")
