@@ -352,9 +352,9 @@ func TestRename(t *testing.T) {
 			t.Fatalf("packet %d is number %d of %+v", i, n, p.Iface)
 		}
 	}
-	c.Renew() // nothing has changed
-	if i := c.Pods()[0].Interfaces[0].Interface; i != after[len(after)-1].Iface {
-		t.Errorf("the interface is %+v, another one", i)
+	c.Renew() // nothing has changed, unless the kernel has given an address meanwhile
+	if i, was := c.Pods()[0].Interfaces[0].Interface, after[len(after)-1].Iface; i != was && slices.Equal(i.Addrs, was.Addrs) {
+		t.Errorf("the interface is %+v, another one than %+v", i, was)
 	}
 	c.stop()
 	mu.Lock()
