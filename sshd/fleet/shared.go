@@ -167,9 +167,7 @@ func (a *shared[T]) put(ctx context.Context, item T) error {
 	defer a.mu.Unlock()
 	for len(a.held) > 0 && a.bytes+size > limit {
 		switch {
-		case a.first < a.read():
-			a.forget()
-		case len(a.readers) > 1:
+		case a.first < a.read(), len(a.readers) > 1:
 			a.forget()
 		default:
 			room := make(chan struct{})

@@ -135,7 +135,7 @@ func (f *File) Packets(ctx context.Context, r *Request, out PacketSink) (*Report
 	}
 	tracker := flow.NewTracker[bool](trackedFlows, nil)
 	var h flow.Header
-	out, end := bounded(r, out, storedNewest)
+	out, told := bounded(r, out, storedNewest)
 	out, name := r.Access.guarded(out, func(end netip.AddrPort, at int64) identity.Owner { return OwnerAt(end, at, p.names) })
 	t := taker{r: r, out: out}
 	beside := f.beside()
@@ -161,7 +161,7 @@ func (f *File) Packets(ctx context.Context, r *Request, out PacketSink) (*Report
 		}
 		return t.take(packet)
 	})
-	return p.reported(t.matched), end(t.finish(err))
+	return p.reported(t.matched), told(t.finish(err))
 }
 
 // beside are the names that no part tells, in the order of time. Of those that an address had
